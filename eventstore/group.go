@@ -1,0 +1,288 @@
+package eventstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hooksaga/hooksaga/eventstore/driver"
+)
+
+// group coalesces commits. There is no goroutine and no timer: a caller that finds no commit under way leads one with
+// everything that is waiting, and when it is done hands the lead to the first that has come in meanwhile. A lone caller
+// therefore commits at once, on its own stack, which also lets one scheduler drive a whole system.
+type group struct {
+	driver  driver.Store
+	publish func([]Event)
+	max     int
+	waiting int
+	timeout time.Duration
+
+	state *groupState
+}
+
+type groupState struct {
+	mu    sync.Mutex
+	busy  bool // somebody leads
+	queue []*waiter
+}
+
+// waiter is one batch on its way.
+type waiter struct {
+	batch   driver.Batch
+	verdict driver.Verdict
+	err     error
+	done    bool
+	call    *call
+}
+
+// call is the one or more batches of one caller.
+type call struct {
+	left int
+	wake chan bool // true: lead; false: all done
+}
+
+func newGroup(d driver.Store, o Options, publish func([]Event)) group {
+	return group{driver: d, publish: publish, max: cmp.Or(o.MaxGroup, 512), waiting: cmp.Or(o.MaxWaiting, 8192),
+		timeout: cmp.Or(o.Timeout, 10*time.Second), state: &groupState{}}
+}
+
+// commit commits the batches that have no error yet.
+func (g *group) commit(ctx context.Context, bs []driver.Batch, errs []error) ([]driver.Verdict, []error) {
+	verdicts := make([]driver.Verdict, len(bs))
+	c := &call{wake: make(chan bool, 1)}
+	ws := make([]*waiter, 0, len(bs))
+	for i := range bs {
+		if errs[i] == nil {
+			ws = append(ws, &waiter{batch: bs[i], call: c})
+		}
+	}
+	if len(ws) == 0 {
+		return verdicts, errs
+	}
+	c.left = len(ws)
+	err := g.enqueue(ctx, c, ws)
+	st := g.state
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	at := 0
+	for i := range bs {
+		if errs[i] != nil {
+			continue
+		}
+		w := ws[at]
+		at++
+		if errs[i] = err; w.done {
+			verdicts[i], errs[i] = w.verdict, w.err
+		}
+	}
+	return verdicts, errs
+}
+
+// enqueue waits until all of a call's batches are done, leading where it is asked to. Its error is for those that are
+// not done: the context's, or ErrBusy.
+func (g *group) enqueue(ctx context.Context, c *call, ws []*waiter) error {
+	st := g.state
+	st.mu.Lock()
+	if err := ctx.Err(); err != nil {
+		st.mu.Unlock()
+		return err
+	}
+	if len(st.queue)+len(ws) > g.waiting && len(st.queue) > 0 {
+		st.mu.Unlock()
+		return ErrBusy
+	}
+	st.queue = append(st.queue, ws...)
+	lead := !st.busy
+	st.busy = true
+	st.mu.Unlock()
+	for {
+		if lead {
+			if g.lead(ctx, c) {
+				return nil
+			}
+		}
+		select {
+		case lead = <-c.wake:
+			if !lead {
+				return nil
+			}
+		case <-ctx.Done():
+			return g.leave(ctx, c)
+		}
+	}
+}
+
+// lead flushes until the caller's own batches are done, then passes the lead on. It reports whether they are.
+func (g *group) lead(ctx context.Context, c *call) bool {
+	st := g.state
+	for {
+		st.mu.Lock()
+		batch := g.pick()
+		st.mu.Unlock()
+		g.flush(ctx, batch)
+		st.mu.Lock()
+		for _, w := range batch {
+			w.done = true
+			if w.call.left--; w.call.left == 0 && w.call != c {
+				w.call.wake <- false
+			}
+		}
+		if c.left > 0 {
+			st.mu.Unlock()
+			continue
+		}
+		g.handOver()
+		st.mu.Unlock()
+		return true
+	}
+}
+
+// handOver makes the caller of the first waiting batch the leader. The lock is held.
+func (g *group) handOver() {
+	st := g.state
+	if len(st.queue) == 0 {
+		st.busy = false
+		return
+	}
+	st.queue[0].call.wake <- true
+}
+
+// leave takes a caller's waiting batches back when its context has ended. Batches of a commit under way stay: what
+// became of them is unknown to the caller.
+func (g *group) leave(ctx context.Context, c *call) error {
+	st := g.state
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	before := len(st.queue)
+	st.queue = slices.DeleteFunc(st.queue, func(w *waiter) bool { return w.call == c })
+	c.left -= before - len(st.queue)
+	select {
+	case lead := <-c.wake:
+		if lead { // it was to lead: somebody else must
+			g.handOver()
+		}
+	default:
+	}
+	return ctx.Err()
+}
+
+// pick takes batches from the queue that can share a commit. The lock is held. One that touches what another touches
+// stays for the next commit, where it is judged against the outcome of this one.
+func (g *group) pick() []*waiter {
+	st := g.state
+	if len(st.queue) == 1 {
+		picked := st.queue
+		st.queue = nil
+		return picked
+	}
+	picked := make([]*waiter, 0, min(len(st.queue), g.max))
+	rest := st.queue[:0:0]
+	seen := touched{names: make(map[string]bool, 8*len(st.queue))}
+	for i, w := range st.queue {
+		if len(picked) == g.max {
+			rest = append(rest, st.queue[i:]...)
+			break
+		}
+		if seen.add(&w.batch) {
+			picked = append(picked, w)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	st.queue = rest
+	return picked
+}
+
+// flush commits what was picked and sets each one's verdict or error.
+func (g *group) flush(ctx context.Context, ws []*waiter) {
+	// One caller's end must not fail its neighbours.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.timeout)
+	defer cancel()
+	batches := make([]driver.Batch, len(ws))
+	for i, w := range ws {
+		batches[i] = w.batch
+	}
+	verdicts, err := g.driver.Commit(ctx, batches)
+	switch {
+	case err == nil:
+		for i, w := range ws {
+			w.verdict = verdicts[i]
+		}
+		g.publish(committed(batches, verdicts))
+	case errors.Is(err, driver.ErrBadData) && len(ws) > 1:
+		for _, w := range ws { // one of them is at fault; its neighbours are not
+			g.flush(ctx, []*waiter{w})
+		}
+	default:
+		for _, w := range ws {
+			w.err = err
+		}
+	}
+}
+
+// committed returns the events that a commit has stored, as they would be read back, in position order.
+func committed(batches []driver.Batch, verdicts []driver.Verdict) []Event {
+	var out []Event
+	for i, v := range verdicts {
+		if v.Code != driver.Committed {
+			continue
+		}
+		for j, p := range v.Places {
+			if p.Known {
+				continue
+			}
+			e := batches[i].Events[j].Event
+			e.Position, e.Version, e.Recorded = p.Position, p.Version, v.Recorded
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b Event) int { return cmp.Compare(a.Position, b.Position) })
+	return out
+}
+
+// touched is what the batches of one commit touch.
+type touched struct {
+	names map[string]bool // true: a stream of which a version is expected
+}
+
+// add adds what b touches, unless it touches what is there already.
+func (t touched) add(b *driver.Batch) bool {
+	var names []string
+	var expects []bool
+	note := func(kind, name string, expect bool) {
+		names, expects = append(names, kind+name), append(expects, expect)
+	}
+	for _, a := range b.Events {
+		note("e", a.Event.Source+"\x00"+a.Event.ID, true)
+		note("s", a.Event.Stream, a.Expect != driver.Any)
+	}
+	for _, c := range b.Instances {
+		note("i", c.Instance.ID, true)
+	}
+	for _, c := range b.Queue {
+		note("q", c.Input.Guard, true)
+		note("e", Self+"\x00"+c.Input.Guard, true)
+	}
+	for _, c := range b.Timers {
+		note("t", c.Timer.ID, true)
+	}
+	for _, c := range b.Commands {
+		note("c", c.Command.ID, true)
+	}
+	if b.Activate != "" {
+		note("a", b.Activate, true)
+	}
+	for i, name := range names {
+		if expect, there := t.names[name]; there && (expect || expects[i]) {
+			return false
+		}
+	}
+	for i, name := range names {
+		t.names[name] = t.names[name] || expects[i]
+	}
+	return true
+}

@@ -1,0 +1,150 @@
+package eventstore
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+)
+
+// tail keeps the newest events in memory, so that what this process has just stored is not read back, and tells those
+// who wait when the head moves. It is a hint: what it does not hold is read from the database.
+type tail struct{ *tailState }
+
+type tailState struct {
+	mu      sync.Mutex
+	ring    []Event // by position modulo its length; first..last are held
+	first   Position
+	last    Position
+	head    Position
+	foreign bool          // another process wrote lately
+	moving  chan struct{} // closed when head moves
+}
+
+func newTail(remember int) tail {
+	return tail{&tailState{ring: make([]Event, cmp.Or(remember, 8192)), first: 1, moving: make(chan struct{})}}
+}
+
+// publish takes events that this process has committed, in position order and without holes.
+func (t tail) publish(events []Event) {
+	if len(events) == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := Position(len(t.ring))
+	if events[0].Position != t.last+1 { // another process wrote in between
+		t.first = events[0].Position
+	}
+	for _, e := range events {
+		t.ring[e.Position%n] = e
+	}
+	t.last = events[len(events)-1].Position
+	t.first = max(t.first, t.last-n+1)
+	t.advance(t.last)
+}
+
+// moved notes that the head is at least at p.
+func (t tail) moved(p Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.foreign = p > t.head
+	t.advance(p)
+}
+
+func (t tail) advance(p Position) {
+	if p > t.head {
+		t.head = p
+		close(t.moving)
+		t.moving = make(chan struct{})
+	}
+}
+
+// after copies up to limit events after p, if they are held.
+func (t tail) after(p Position, limit int) ([]Event, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p+1 < t.first || p+1 > t.last {
+		return nil, false
+	}
+	n := Position(len(t.ring))
+	out := make([]Event, 0, min(limit, int(t.last-p)))
+	for q := p + 1; q <= t.last && len(out) < limit; q++ {
+		out = append(out, t.ring[q%n])
+	}
+	return out, true
+}
+
+// After returns up to limit events after a position, in order and without holes, none if there are none yet: what a
+// reader that follows the store asks for, again and again. It takes them from memory where it can.
+func (s *Store) After(ctx context.Context, p Position, limit int) ([]Event, error) {
+	if held, ok := s.tail.after(p, limit); ok {
+		return held, nil
+	}
+	s.tail.mu.Lock()
+	known := s.tail.head
+	s.tail.mu.Unlock()
+	if known > 0 && p >= known {
+		return nil, nil
+	}
+	return s.driver.Read(ctx, Query{After: p, Limit: limit})
+}
+
+// Wait returns when the store reaches beyond a position, as far as this process knows, or when ctx ends. Poll makes
+// known what other processes write.
+func (s *Store) Wait(ctx context.Context, p Position) error {
+	for {
+		s.tail.mu.Lock()
+		head, moving := s.tail.head, s.tail.moving
+		s.tail.mu.Unlock()
+		if head > p {
+			return nil
+		}
+		select {
+		case <-moving:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Poll looks once whether another process has written, and reports whether it has.
+func (s *Store) Poll(ctx context.Context) (progressed bool, err error) {
+	if _, err := s.Head(ctx); err != nil {
+		return false, err
+	}
+	s.tail.mu.Lock()
+	defer s.tail.mu.Unlock()
+	return s.tail.foreign, nil
+}
+
+// How often the store is looked at for what other processes write: often while they do, seldom while they do not.
+const (
+	pollBusy = time.Millisecond
+	pollIdle = 20 * time.Millisecond
+)
+
+// RunPoll repeats Poll until ctx ends. Errors are not fatal: it goes on looking, more slowly, and reports each to failed.
+func (s *Store) RunPoll(ctx context.Context, failed func(error)) {
+	pause := pollBusy
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		progressed, err := s.Poll(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			failed(err)
+			pause = time.Second
+		case progressed:
+			pause = pollBusy
+		default:
+			pause = min(2*pause, pollIdle)
+		}
+		timer.Reset(pause)
+	}
+}
