@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	"github.com/hooksaga/hooksaga/eventstore"
-	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
 
 // ID is derived from the command's business key or from what caused it, so that asking twice is asking once.
@@ -13,7 +12,7 @@ type ID string
 
 // NewID hashes what an id is derived from.
 func NewID(parts ...string) ID {
-	k := driver.HashKey(parts...)
+	k := eventstore.HashKey(parts...)
 	return ID(hex.EncodeToString(k[:]))
 }
 

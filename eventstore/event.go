@@ -25,6 +25,9 @@ type Head = driver.Head
 // Self is the source of every event that hooksaga itself appends: decisions, outcomes, timers, published facts.
 const Self = driver.Self
 
+// HashKey hashes parts so that no two different lists of parts are hashed alike: what ids are derived by.
+func HashKey(parts ...string) driver.Key { return driver.HashKey(parts...) }
+
 // NewEvent is an event on its way to the store. Make one with Type.New, or as a literal around an Event.
 type NewEvent struct {
 	Event

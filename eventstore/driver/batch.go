@@ -59,7 +59,8 @@ const (
 	QueueAdd
 	// QueueTake removes an input. If it is not there, the batch is a Conflict.
 	QueueTake
-	// QueueMark replaces Reason, Error, Attempts and Redriven of an input. If it is not there, the batch is a Conflict.
+	// QueueMark replaces Instance, Reason, Error, Attempts and Redriven of an input. If it is not there, the batch is a
+	// Conflict.
 	QueueMark
 )
 

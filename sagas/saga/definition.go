@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/eventstore"
@@ -27,6 +28,8 @@ type Definition interface {
 	// Route decodes an event, once, and says which instance it is about. An error is an event that cannot be
 	// read or whose key panicked: it belongs to no instance, and is set aside by its own id.
 	Route(eventstore.Event) (Routed, error)
+	// StuckAfter is how long an instance may stay in its phase; 0 is for ever.
+	StuckAfter(Instance) time.Duration
 	// Check reports every mistake in the definition, each with file and line.
 	Check() error
 	sealed()
@@ -36,12 +39,15 @@ type Definition interface {
 type Routed struct {
 	Key    string // "": to none
 	Starts bool   // it may begin an instance
-	step   func(*Instance) Decision
+	step   func(i *Instance, key string) Decision
 }
 
 // Step decides what the event means for the instance; nil is one that does not exist yet. It is the whole machine:
 // engine, sagatest, backtest and shadow differ only in what they do with the decision.
-func (r Routed) Step(i *Instance) Decision { return r.step(i) }
+func (r Routed) Step(i *Instance) Decision { return r.step(i, r.Key) }
+
+// For is the same event for the instance called key: the one where it was queued before the code chose another.
+func (r Routed) For(key string) Routed { r.Key = key; return r }
 
 // Saga is a definition over state S. Make one with New; it never changes afterwards.
 type Saga[S any] struct {

@@ -32,7 +32,11 @@ func (d *Saga[S]) Route(e eventstore.Event) (routed Routed, err error) {
 	if saga, key, _ := strings.Cut(e.To, "/"); e.To != "" && saga == d.name {
 		in.key, in.mine = key, true // also an outcome that nobody handles
 	}
-	return Routed{Key: in.key, Starts: first.handle != nil, step: func(i *Instance) Decision { return d.step(i, in) }}, nil
+	return Routed{Key: in.key, Starts: first.handle != nil, step: func(i *Instance, key string) Decision {
+		in := in
+		in.key = key
+		return d.step(i, in)
+	}}, nil
 }
 
 // input is a decoded event, its key, and the rules that it meets.

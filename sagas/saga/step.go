@@ -49,7 +49,7 @@ func (d *Saga[S]) step(i *Instance, in input[S]) (dec Decision) {
 	}
 	if dec.Disposition == Started || dec.Disposition == Continued {
 		dec.Instance = dec.Instance.escalated(dec.Escalated)
-		dec.StuckAfter = d.limit(dec.Instance)
+		dec.StuckAfter = d.StuckAfter(dec.Instance)
 	}
 	return dec
 }
@@ -259,8 +259,8 @@ func (d *Saga[S]) undone(i Instance, what, how string) Decision {
 	return dec
 }
 
-// limit is how long an instance may stay in its phase.
-func (d *Saga[S]) limit(i Instance) time.Duration {
+// StuckAfter implements Definition.
+func (d *Saga[S]) StuckAfter(i Instance) time.Duration {
 	if d.phases == nil || i.Status != Running {
 		return 0
 	}

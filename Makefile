@@ -1,0 +1,77 @@
+# Everything that builds, checks and tests hooksaga. `make` lists it.
+#
+# demo needs Go and make. test and e2e find or start the servers they need: see internal/testenv.
+
+.POSIX:
+
+GO = go
+
+# What e2e drives: STORE sqlite|postgres, BUS inprocess|kafka, and the seed of its faults.
+STORE = sqlite
+BUS = inprocess
+SEED = 1
+
+# Packages compiled and tested at once. The slowest tests wait for servers, so two cores carry two.
+JOBS = 2
+TEST_TIMEOUT = 10m
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+build: ## compile bin/hooksaga
+	$(GO) build -trimpath -o bin/hooksaga ./cmd/hooksaga
+
+demo: ## build, and play six stories with a simulated Stripe: needs nothing else
+	@$(GO) build -o bin/hooksaga ./cmd/hooksaga && ./bin/hooksaga demo
+
+test: bin/testenv ## vet, every test with the race detector, and e2e on each set-up
+	$(GO) vet ./...
+	bin/testenv -cc -postgres -kafka -- $(MAKE) test-with-servers
+
+test-with-servers:
+	$(GO) test -race -p $(JOBS) -timeout $(TEST_TIMEOUT) ./...
+	$(MAKE) e2e STORE=sqlite BUS=inprocess
+	$(MAKE) e2e STORE=postgres BUS=inprocess
+	$(MAKE) e2e STORE=postgres BUS=kafka
+	@echo "make test: passed: vet; tests with -race; e2e on sqlite+inprocess, postgres+inprocess, postgres+kafka (seed $(SEED))"
+
+test-fast: ## the tests of every package that needs no server
+	@uses='{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}} .'; \
+	all=$$($(GO) list -f "$$uses" ./...); \
+	$(GO) test -p $(JOBS) -timeout $(TEST_TIMEOUT) \
+		$$(echo "$$all" | grep -v -E '/internal/(pgtest|kafkatest|testenv) ' | cut -d ' ' -f 1)
+
+e2e: bin/testenv ## 2,000 orders through the real binary under faults and kills: STORE= BUS= SEED=
+	bin/testenv -cc $$(test $(STORE) = sqlite || echo -postgres) $$(test $(BUS) = inprocess || echo -kafka) -- \
+		$(GO) run ./internal/e2e -store $(STORE) -bus $(BUS) -seed $(SEED)
+
+check: ## format, vet, staticcheck, the rules of the tree, paths in the docs
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) test ./internal/arch ./deploy
+
+bench: bin/testenv ## every benchmark, on SQLite and Postgres
+	bin/testenv -postgres -- $(GO) test -p 1 -run '^$$' -bench . -benchmem ./...
+
+vuln: ## known vulnerabilities in what we depend on (asks the network)
+	$(GO) run $(GOVULNCHECK) ./...
+
+up: ## Postgres, Kafka, hooksaga and the Stripe simulator in containers
+	docker compose --profile simulator up --build --detach --wait
+
+down: ## stop them; their data stays
+	docker compose --profile simulator down
+
+clean: ## remove what was built
+	rm -rf bin
+
+# Always asked for, rebuilt by go only when its sources have changed.
+bin/testenv: always
+	@$(GO) build -o bin/testenv ./internal/testenv
+
+.PHONY: help build demo test test-with-servers test-fast e2e check bench vuln up down clean always
+always:

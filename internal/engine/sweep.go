@@ -1,0 +1,295 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hooksaga/hooksaga/eventstore"
+	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/sagas/saga"
+)
+
+// SweepConfig says how a sweep works. Holder is needed.
+type SweepConfig struct {
+	Holder string        // of the lease: unique to this process
+	TTL    time.Duration // of the lease; 0 is 5 s
+	// Grace is how long an event may be stored before the sweep takes it: 0 where nothing else hands inputs in.
+	Grace   time.Duration
+	Lanes   int // inputs of different keys that are decided at the same time; 0 is 64, 1 decides on the caller's stack
+	Batch   int // events in one step; 0 is 512
+	Deliver func(context.Context, *Input) error
+	Newest  func(saga string) bool // whether this process runs the newest definition; nil: always
+}
+
+// Sweep follows the store in position order and hands one saga what it is interested in, from the saga's watermark on.
+// One process sweeps for a saga at a time, under a lease. Inputs of one key are handed in one after the other, in
+// position order. When all inputs up to a position are decided or queued, the watermark moves there.
+type Sweep struct {
+	SweepConfig
+	engine     *Engine
+	saga       saga.Definition
+	interested Interested
+
+	lease     driver.Lease
+	renew     time.Time // by this process's clock, well before the lease ends
+	at        eventstore.Position
+	persisted eventstore.Position
+	saved     time.Time
+	marks     []mark // of the head, for the grace
+}
+
+type mark struct {
+	position eventstore.Position
+	at       time.Time
+}
+
+// NewSweep returns the sweep of one saga. Without Deliver it hands inputs to the engine itself.
+func NewSweep(e *Engine, d saga.Definition, c SweepConfig) *Sweep {
+	c.TTL, c.Lanes, c.Batch = cmp.Or(c.TTL, 5*time.Second), cmp.Or(c.Lanes, 64), cmp.Or(c.Batch, 512)
+	if c.Deliver == nil {
+		c.Deliver = e.Handle
+	}
+	if c.Newest == nil {
+		c.Newest = func(string) bool { return true }
+	}
+	return &Sweep{SweepConfig: c, engine: e, saga: d, interested: Interest(d)}
+}
+
+// The watermark is written when it has moved this far, or for this long.
+const (
+	persistAfter = 2048
+	persistEvery = 500 * time.Millisecond
+)
+
+// Step takes one batch. It reports progress when it moved, and none while another process holds the lease or runs a
+// newer definition.
+func (s *Sweep) Step(ctx context.Context) (progressed bool, err error) {
+	if held, err := s.hold(ctx); err != nil || !held {
+		return false, err
+	}
+	until, err := s.reach(ctx)
+	if err != nil {
+		return false, err
+	}
+	events, err := s.engine.Store.After(ctx, s.at, s.Batch)
+	if err != nil {
+		return false, err
+	}
+	var inputs []*Input
+	last := s.at
+	for _, e := range events {
+		if e.Position > until {
+			break
+		}
+		if e.Position != last+1 {
+			return false, driver.ErrCorrupt
+		}
+		if last = e.Position; s.interested(e) {
+			inputs = append(inputs, Prepare(s.saga, e))
+		}
+	}
+	if inputs, err = s.undecided(ctx, inputs); err != nil {
+		return false, err
+	}
+	if err := s.deliver(ctx, inputs); err != nil {
+		return false, err
+	}
+	progressed = last > s.at
+	s.at = last
+	return progressed, s.persist(ctx, !progressed)
+}
+
+// hold takes or renews the lease, and begins at the watermark when it is new.
+func (s *Sweep) hold(ctx context.Context) (bool, error) {
+	now := s.engine.Now()
+	if !s.Newest(s.saga.Name()) {
+		return false, s.letGo(ctx)
+	}
+	if s.lease.Fence > 0 && now.Before(s.renew) {
+		return true, nil
+	}
+	lease, ok, err := s.engine.rows.Acquire(ctx, "sweep/"+s.saga.Name(), s.Holder, s.TTL)
+	if err != nil || !ok {
+		s.lease = driver.Lease{}
+		return false, err
+	}
+	if lease.Fence != s.lease.Fence {
+		if err := s.begin(ctx); err != nil {
+			return false, err
+		}
+	}
+	s.lease, s.renew = lease, now.Add(s.TTL/3)
+	return true, nil
+}
+
+func (s *Sweep) begin(ctx context.Context) error {
+	all, err := s.engine.rows.Sagas(ctx)
+	if err != nil {
+		return err
+	}
+	for _, row := range all {
+		if row.Name == s.saga.Name() {
+			s.at, s.persisted, s.saved, s.marks = row.Watermark, row.Watermark, s.engine.Now(), nil
+			return nil
+		}
+	}
+	return errors.New("engine: saga " + s.saga.Name() + " is not activated")
+}
+
+// letGo gives the lease to whoever runs a newer definition.
+func (s *Sweep) letGo(ctx context.Context) error {
+	if s.lease.Fence == 0 {
+		return nil
+	}
+	lease := s.lease
+	s.lease = driver.Lease{}
+	return s.engine.rows.Release(ctx, lease)
+}
+
+// reach is up to where events are old enough: everything was stored before a moment that is Grace ago.
+func (s *Sweep) reach(ctx context.Context) (eventstore.Position, error) {
+	if s.Grace <= 0 {
+		return 1<<63 - 1, nil
+	}
+	now := s.engine.Now()
+	if n := len(s.marks); n == 0 || now.Sub(s.marks[n-1].at) >= s.Grace/4 {
+		head, err := s.engine.Store.Head(ctx)
+		if err != nil {
+			return 0, err
+		}
+		s.marks = append(s.marks, mark{head.Position, now})
+	}
+	until := s.persisted
+	for len(s.marks) > 0 && now.Sub(s.marks[0].at) >= s.Grace {
+		until = s.marks[0].position
+		if len(s.marks) == 1 || now.Sub(s.marks[1].at) < s.Grace {
+			break
+		}
+		s.marks = s.marks[1:]
+	}
+	return until, nil
+}
+
+// undecided leaves out what is decided or queued already, where others hand inputs in as well.
+func (s *Sweep) undecided(ctx context.Context, inputs []*Input) ([]*Input, error) {
+	if s.Grace <= 0 || len(inputs) == 0 {
+		return inputs, nil
+	}
+	guards := make([]string, len(inputs))
+	for i, in := range inputs {
+		guards[i] = in.Guard
+	}
+	handled, err := s.engine.rows.Handled(ctx, guards)
+	if err != nil {
+		return nil, err
+	}
+	left := inputs[:0:0]
+	for i, in := range inputs {
+		if !handled[i] {
+			left = append(left, in)
+		}
+	}
+	return left, nil
+}
+
+// deliver hands inputs in, those of one key one after the other, and returns when all are handled. After an error the
+// rest of its key is left: the next step takes it up again.
+func (s *Sweep) deliver(ctx context.Context, inputs []*Input) error {
+	lanes := map[string][]*Input{}
+	var order []string
+	for _, in := range inputs {
+		key := in.Instance()
+		if key == "" {
+			key = "\x00" + in.Guard
+		}
+		if lanes[key] == nil {
+			order = append(order, key)
+		}
+		lanes[key] = append(lanes[key], in)
+	}
+	run := func(lane []*Input) error {
+		for _, in := range lane {
+			if err := s.Deliver(ctx, in); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if s.Lanes == 1 || len(order) == 1 {
+		var errs []error
+		for _, key := range order {
+			errs = append(errs, run(lanes[key]))
+		}
+		return errors.Join(errs...)
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(order))
+	slots := make(chan struct{}, s.Lanes)
+	for i, key := range order {
+		slots <- struct{}{}
+		wg.Go(func() {
+			errs[i] = run(lanes[key])
+			<-slots
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// persist writes the watermark, now and then while the sweep moves, and when it comes to rest.
+func (s *Sweep) persist(ctx context.Context, resting bool) error {
+	moved := s.at - s.persisted
+	due := s.engine.Now().Sub(s.saved) >= persistEvery
+	if moved == 0 || !due && (resting || moved < persistAfter) {
+		return nil
+	}
+	err := s.engine.rows.Advance(ctx, s.saga.Name(), s.lease, s.at)
+	if errors.Is(err, driver.ErrLeaseLost) {
+		s.lease = driver.Lease{} // somebody else goes on from the watermark
+		return nil
+	}
+	if err == nil {
+		s.persisted, s.saved = s.at, s.engine.Now()
+	}
+	return err
+}
+
+// Run repeats Step until ctx ends, woken when the store moves, and then writes the watermark and lets the lease go.
+func (s *Sweep) Run(ctx context.Context) {
+	idle := func(ctx context.Context) (bool, error) {
+		progressed, err := s.Step(ctx)
+		if err == nil && !progressed && s.lease.Fence > 0 && s.Grace <= 0 {
+			wait, cancel := context.WithTimeout(ctx, s.TTL/6)
+			defer cancel()
+			if s.at > s.persisted { // come back to write the watermark
+				wait, cancel = context.WithTimeout(ctx, persistEvery)
+				defer cancel()
+			}
+			return s.engine.Store.Wait(wait, s.at) == nil, nil
+		}
+		return progressed, err
+	}
+	repeat(ctx, s.pause(), s.engine.Log, "sweep of "+s.saga.Name(), idle)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if s.lease.Fence > 0 {
+		s.saved = time.Time{}
+		if err := errors.Join(s.persist(end, true), s.letGo(end)); err != nil {
+			s.engine.Log.Warn("sweep of "+s.saga.Name()+" ended without writing its watermark", "error", err)
+		}
+	}
+}
+
+// pause is how long to rest when there is nothing to do: the lease of another, a newer definition, or the grace.
+func (s *Sweep) pause() time.Duration {
+	if s.Grace > 0 {
+		return s.Grace / 8
+	}
+	return 20 * time.Millisecond
+}
+
+// Lag is how many events are stored beyond the watermark, for metrics. It may be called only between steps.
+func (s *Sweep) Lag(head eventstore.Position) int64 { return int64(head - s.at) }

@@ -1,0 +1,111 @@
+package kafkatest
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/hooksaga/hooksaga/internal/testenv/daemon"
+)
+
+// clusterID is the same on every node; Kafka wants 16 bytes in URL-safe base64 without padding.
+const clusterID = "aG9va3NhZ2Eta2Fma2EtMQ"
+
+// log4j keeps the log to what explains a failure.
+const log4j = `Configuration:
+  status: warn
+  Appenders:
+    Console:
+      name: stdout
+      PatternLayout: { pattern: "%d %p %m (%c)%n" }
+  Loggers:
+    Root:
+      level: warn
+      AppenderRef: { ref: stdout }
+`
+
+// node is one process that is broker and controller.
+type node struct {
+	id         int
+	broker     int // ports of 127.0.0.1
+	controller int
+	dir        string
+	proc       *daemon.Daemon
+}
+
+func (n *node) address() string { return "127.0.0.1:" + strconv.Itoa(n.broker) }
+
+// properties configures node n of a cluster in which every topic has a copy on each node, and a write needs most of
+// them. They are as small as Kafka takes them: its defaults reserve a gigabyte for fifty partitions of offsets.
+func (n *node) properties(nodes []*node) map[string]string {
+	copies := strconv.Itoa(len(nodes))
+	most := strconv.Itoa(len(nodes)/2 + 1)
+	var voters []string
+	for _, v := range nodes {
+		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", v.id, v.controller))
+	}
+	return map[string]string{
+		"process.roles":                  "broker,controller",
+		"node.id":                        strconv.Itoa(n.id),
+		"controller.quorum.voters":       strings.Join(voters, ","),
+		"listeners":                      fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", n.broker, n.controller),
+		"advertised.listeners":           fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", n.broker),
+		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"inter.broker.listener.name":     "PLAINTEXT",
+		"controller.listener.names":      "CONTROLLER",
+		"log.dirs":                       filepath.Join(n.dir, "data"),
+
+		"default.replication.factor":                       copies,
+		"min.insync.replicas":                              most,
+		"offsets.topic.replication.factor":                 copies,
+		"offsets.topic.num.partitions":                     copies,
+		"transaction.state.log.replication.factor":         copies,
+		"transaction.state.log.min.isr":                    most,
+		"transaction.state.log.num.partitions":             copies,
+		"share.coordinator.state.topic.replication.factor": copies,
+		"share.coordinator.state.topic.min.isr":            most,
+		"share.coordinator.state.topic.num.partitions":     copies,
+
+		"auto.create.topics.enable":        "false",
+		"group.initial.rebalance.delay.ms": "0",
+		"log.cleaner.dedupe.buffer.size":   "2097152",
+		"num.network.threads":              "2",
+		"num.io.threads":                   "2",
+	}
+}
+
+func (n *node) configFile() string { return filepath.Join(n.dir, "server.properties") }
+
+// configure writes the node's files.
+func (n *node) configure(nodes []*node) error {
+	if err := os.MkdirAll(n.dir, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(n.dir, "log4j2.yaml"), []byte(log4j), 0o644); err != nil {
+		return err
+	}
+	var b strings.Builder
+	properties := n.properties(nodes)
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		fmt.Fprintf(&b, "%s=%s\n", name, properties[name])
+	}
+	return os.WriteFile(n.configFile(), []byte(b.String()), 0o644)
+}
+
+// java is how to run one of Kafka's main classes.
+func (n *node) java(path, libs, class string, args ...string) daemon.Spec {
+	return daemon.Spec{
+		Path: path,
+		Args: append([]string{"-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+			"-Dlog4j2.configurationFile=" + filepath.Join(n.dir, "log4j2.yaml"),
+			"-cp", filepath.Join(libs, "*"), class}, args...),
+		Dir:      n.dir,
+		Log:      filepath.Join(n.dir, "kafka.log"),
+		Orphaned: syscall.SIGKILL,
+	}
+}
