@@ -96,7 +96,7 @@ const (
 	insertEvent = `insert into events (position, recorded, time, source, id, type, subject, stream, version,
 		correlation_id, causation_id, to_instance, body, typed_from, typed_to)
 		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	insertDedupe = `insert into dedupe (hash, position, version, body_hash) values (?, ?, ?, ?)`
+	insertDedupe = `insert into dedupe (key, position, version, body_hash) values (?, ?, ?, ?)`
 	upsertStream = `insert into streams (stream, version) values (?, ?)
 		on conflict (stream) do update set version = excluded.version`
 )

@@ -94,7 +94,7 @@ func (s *Store) instances(ctx context.Context, query string, args ...any) ([]dri
 
 // selectHandled looks at the queue and at the decisions in one statement: an input leaves the one for the other in one
 // commit, and two looks could miss it in both.
-const selectHandled = `select exists (select 1 from queue where guard = ?) or exists (select 1 from dedupe where hash = ?)`
+const selectHandled = `select exists (select 1 from queue where guard = ?) or exists (select 1 from dedupe where key = ?)`
 
 // Handled implements driver.Store.
 func (s *Store) Handled(ctx context.Context, guards []string) ([]bool, error) {

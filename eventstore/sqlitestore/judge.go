@@ -40,7 +40,7 @@ func bodyHash(body []byte) []byte {
 	return h[:]
 }
 
-const selectKnown = `select position, version, body_hash from dedupe where hash = ?`
+const selectKnown = `select position, version, body_hash from dedupe where key = ?`
 
 // known looks for events that are stored already.
 func (j *judgement) known(ctx context.Context) error {
@@ -100,7 +100,7 @@ func (j *judgement) versions(ctx context.Context) error {
 
 const (
 	selectQueued  = `select 1 from queue where guard = ?`
-	selectDecided = `select 1 from dedupe where hash = ?`
+	selectDecided = `select 1 from dedupe where key = ?`
 )
 
 // queue judges what the batch says of queued inputs.

@@ -33,7 +33,7 @@ func newStore(t *testing.T, file string) *sqlitestore.Store {
 
 func one(id string) []driver.Batch {
 	return []driver.Batch{{Events: []driver.Append{{Expect: driver.Any, Event: driver.Event{ID: id, Source: "shop", Type: "order.placed",
-		Stream: "shop/" + id, Body: []byte(`{"n":1}`), Time: time.UnixMicro(1_700_000_000_000_123)}}}}}
+		Stream: "shop/" + id, Body: []byte(`{"n":1}`), Time: time.UnixMicro(1_700_000_000_123_000)}}}}}
 }
 
 func TestOpenRefusesWhatIsNotMigrated(t *testing.T) {
@@ -249,7 +249,7 @@ func TestViews(t *testing.T) {
 	if err := db.GetContext(t.Context(), &event, `select time, recorded, body from hooksaga_events where id = 'evt_1'`); err != nil {
 		t.Fatal(err)
 	}
-	if event.Time != "2023-11-14T22:13:20.000123Z" || event.Body != `{"n":1}` {
+	if event.Time != "2023-11-14T22:13:20.123Z" || event.Body != `{"n":1}` {
 		t.Errorf("the view shows %+v", event)
 	}
 	var received []struct {

@@ -217,7 +217,7 @@ func hole(after, next driver.Position) error {
 }
 
 const eventsByKey = selectEvents + ` join dedupe d on d.position = e.position
-	where d.hash in (select unhex(value) from json_each(?))`
+	where d.key in (select unhex(value) from json_each(?))`
 
 // ByID implements driver.Store.
 func (s *Store) ByID(ctx context.Context, ids []driver.EventID) ([]driver.Event, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hooksaga/hooksaga/eventstore"
@@ -39,6 +40,7 @@ type Sweep struct {
 	persisted eventstore.Position
 	saved     time.Time
 	marks     []mark // of the head, for the grace
+	leading   atomic.Bool
 }
 
 type mark struct {
@@ -67,7 +69,8 @@ const (
 // Step takes one batch. It reports progress when it moved, and none while another process holds the lease or runs a
 // newer definition.
 func (s *Sweep) Step(ctx context.Context) (progressed bool, err error) {
-	if held, err := s.hold(ctx); err != nil || !held {
+	held, err := s.hold(ctx)
+	if s.leading.Store(held); err != nil || !held {
 		return false, err
 	}
 	until, err := s.reach(ctx)
@@ -291,5 +294,5 @@ func (s *Sweep) pause() time.Duration {
 	return 20 * time.Millisecond
 }
 
-// Lag is how many events are stored beyond the watermark, for metrics. It may be called only between steps.
-func (s *Sweep) Lag(head eventstore.Position) int64 { return int64(head - s.at) }
+// Leading reports whether this process swept at the last step. It may be called at any time.
+func (s *Sweep) Leading() bool { return s.leading.Load() }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hooksaga/hooksaga/commands"
@@ -115,6 +116,12 @@ func DecisionID(saga, source, id string) string { return string(commands.NewID(s
 // TimerID is the id of the event that an armed timer becomes when it fires.
 func TimerID(saga, key string, t Timer, armed string) string {
 	return string(commands.NewID("timer", saga, key, string(t), armed))
+}
+
+// Addressee is the saga to one of whose instances an event is addressed; "" is everybody.
+func Addressee(e eventstore.Event) string {
+	name, _, _ := strings.Cut(e.To, "/")
+	return name
 }
 
 // FiredAt is the event of a timer that was due, for engines.

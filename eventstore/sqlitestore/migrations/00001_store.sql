@@ -41,7 +41,7 @@ create index events_recorded on events (recorded);
 
 -- Which (source, id) is stored, and where: for ever, also after the event itself was pruned.
 create table dedupe (
-    hash      blob    primary key,
+    key       blob    primary key,     -- driver.DedupeKey
     position  integer not null,
     version   integer not null,
     body_hash blob    not null
@@ -164,18 +164,63 @@ create table askers (
     primary key (command, instance, cause)
 ) strict;
 
--- For people: times and bodies as text.
+-- For people: times and bytes as text.
+
 create view hooksaga_events as
 select position,
        strftime('%Y-%m-%dT%H:%M:%S', recorded / 1000000, 'unixepoch') || printf('.%06dZ', recorded % 1000000) as recorded,
-       strftime('%Y-%m-%dT%H:%M:%S', time / 1000000, 'unixepoch') || printf('.%06dZ', time % 1000000) as time,
-       source, id, type, subject, stream, version, correlation_id, causation_id, to_instance,
+       type, source, id, subject, stream, version,
+       strftime('%Y-%m-%dT%H:%M:%fZ', time / 1000000.0, 'unixepoch') as time,
+       correlation_id, causation_id, to_instance,
+       cast(case when typed_from = 0 and typed_to = 0 then body else substr(body, typed_from + 1, typed_to - typed_from) end as text) as payload,
        cast(body as text) as body
 from events;
 
+create view hooksaga_decisions as
+select position, recorded, stream, version, id, causation_id, correlation_id, body
+from hooksaga_events where type = 'saga.decided' and source = 'hooksaga';
+
+create view hooksaga_instances as
+select id, saga, key, status, phase, terminal,
+       strftime('%Y-%m-%dT%H:%M:%fZ', phase_since / 1000000.0, 'unixepoch') as phase_since,
+       strftime('%Y-%m-%dT%H:%M:%fZ', stuck_at / 1000000.0, 'unixepoch') as stuck_at,
+       queued,
+       strftime('%Y-%m-%dT%H:%M:%fZ', created / 1000000.0, 'unixepoch') as created,
+       strftime('%Y-%m-%dT%H:%M:%fZ', updated / 1000000.0, 'unixepoch') as updated,
+       revision, definition, correlation_id, cast(state as text) as state, cast(progress as text) as progress
+from instances;
+
+create view hooksaga_commands as
+select c.id, c.name, c.status, c.outcome, c.subject, c.attempts,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.due / 1000000.0, 'unixepoch') as due,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.first_claimed_at / 1000000.0, 'unixepoch') as first_claimed_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.lease_until / 1000000.0, 'unixepoch') as lease_until,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.abandoned_at / 1000000.0, 'unixepoch') as abandoned_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.created / 1000000.0, 'unixepoch') as created,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.updated / 1000000.0, 'unixepoch') as updated,
+       c.last_error, c.correlation_id, c.causation_id, c.money, cast(c.args as text) as args,
+       (select count(*) from askers a where a.command = c.id) as asked
+from commands c;
+
 -- Every webhook that was taken in, in the form that receivers of webhooks commonly keep.
 create view webhook_events_processed as
-select id,
-       strftime('%Y-%m-%dT%H:%M:%S', recorded / 1000000, 'unixepoch') || printf('.%06dZ', recorded % 1000000) as received_at
-from events
-where source <> 'hooksaga';
+select id, recorded as received_at from hooksaga_events where source <> 'hooksaga';
+
+-- +goose Down
+drop view webhook_events_processed;
+drop view hooksaga_commands;
+drop view hooksaga_instances;
+drop view hooksaga_decisions;
+drop view hooksaga_events;
+drop table askers;
+drop table commands;
+drop table timers;
+drop table queue;
+drop table instances;
+drop table leases;
+drop table definitions;
+drop table sagas;
+drop table streams;
+drop table dedupe;
+drop table events;
+drop table head;

@@ -1,0 +1,37 @@
+package pgstore_test
+
+import (
+	"testing"
+
+	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/eventstore/pgstore"
+	"github.com/hooksaga/hooksaga/eventstore/storetest"
+	"github.com/hooksaga/hooksaga/internal/pgtest"
+)
+
+// TestStore runs the suite that every store passes.
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(tb testing.TB) storetest.Backend {
+		url := pgtest.New(tb)
+		if err := pgstore.Migrate(tb.Context(), url, nil); err != nil {
+			tb.Fatal(err)
+		}
+		return storetest.Backend{
+			Open: func(tb testing.TB) driver.Store {
+				tb.Helper()
+				s, err := pgstore.Open(tb.Context(), url, &pgstore.Options{MaxConns: 4})
+				if err != nil {
+					tb.Fatal(err)
+				}
+				return s
+			},
+			Prune: func(tb testing.TB, upTo driver.Position) {
+				tb.Helper()
+				c := raw(tb, url)
+				exec(tb, c, `delete from events where position <= $1`, int64(upTo))
+				exec(tb, c, `update head set floor = $1`, int64(upTo))
+			},
+		}
+	})
+}

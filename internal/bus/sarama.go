@@ -1,0 +1,92 @@
+package bus
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// client is the settings of every connection. A new one is made for each client: they may not be shared.
+//
+// sarama's and watermill-kafka's own defaults acknowledge on one broker, reorder on retry, begin at the newest record and
+// create topics by the way. None of that may ever come back: a test holds these values.
+func (c Config) client() (*sarama.Config, error) {
+	s := sarama.NewConfig()
+	s.ClientID = c.ClientID
+	s.Version = sarama.V2_8_0_0 // an upper pin: sarama negotiates what the broker knows below it
+
+	s.Net.DialTimeout, s.Net.ReadTimeout, s.Net.WriteTimeout = c.Timeout, c.Timeout+c.Timeout/2, c.Timeout
+	s.Net.MaxOpenRequests = 1
+	s.Admin.Timeout = c.Timeout
+	s.Metadata.AllowAutoTopicCreation = false
+	s.Metadata.Timeout = c.Timeout
+	s.Metadata.Retry.Max = 3
+	s.Metadata.Retry.BackoffFunc = backoff
+
+	s.Producer.RequiredAcks = sarama.WaitForAll
+	s.Producer.Idempotent = true
+	s.Producer.Partitioner = sarama.NewMurmur2Partitioner // as Java and franz-go do; another would move keys
+	s.Producer.MaxMessageBytes = c.MaxMessage
+	s.Producer.Timeout = c.Timeout
+	s.Producer.Retry.Max = c.Retries
+	s.Producer.Retry.BackoffFunc = backoff
+	s.Producer.Return.Successes, s.Producer.Return.Errors = true, true
+
+	s.Consumer.Offsets.Initial = sarama.OffsetOldest
+	s.Consumer.Return.Errors = true
+	s.Consumer.MaxProcessingTime = 30 * time.Second
+	s.Consumer.Group.Rebalance.Timeout = time.Minute
+	if err := c.TLS.apply(s); err != nil {
+		return nil, err
+	}
+	c.SASL.apply(s)
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return s, nil
+}
+
+// backoff doubles from 50 ms to 1 s. Five retries wait 1.55 s.
+func backoff(retries, _ int) time.Duration {
+	return min(50*time.Millisecond<<min(max(retries-1, 0), 5), time.Second)
+}
+
+func (t TLS) apply(s *sarama.Config) error {
+	if !t.Enabled {
+		return nil
+	}
+	s.Net.TLS.Enable = true
+	s.Net.TLS.Config = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CAFile != "" {
+		raw, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+		s.Net.TLS.Config.RootCAs = x509.NewCertPool()
+		if !s.Net.TLS.Config.RootCAs.AppendCertsFromPEM(raw) {
+			return fmt.Errorf("%w: no certificate in %s", ErrConfig, t.CAFile)
+		}
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return fmt.Errorf("%w: client certificate: %w", ErrConfig, err)
+		}
+		s.Net.TLS.Config.Certificates = []tls.Certificate{pair}
+	}
+	return nil
+}
+
+func (a SASL) apply(s *sarama.Config) {
+	if a.Mechanism == "" {
+		return
+	}
+	s.Net.SASL.Enable = true
+	s.Net.SASL.Mechanism = sarama.SASLMechanism(a.Mechanism)
+	s.Net.SASL.Version = sarama.SASLHandshakeV1
+	s.Net.SASL.User, s.Net.SASL.Password = a.Username, a.Password
+}

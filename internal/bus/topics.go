@@ -1,0 +1,82 @@
+package bus
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hooksaga/hooksaga/eventstore"
+)
+
+// Topics that the default map names.
+const (
+	TopicPaymentsCompleted = "payments.completed"
+	TopicEvents            = "hooksaga.events"
+)
+
+// Provider stands, in the name of a topic, for the provider of the event.
+const Provider = "{provider}"
+
+// Route sends events to a topic: those of a source (a provider, or "*") and a type (exact, or a prefix that ends in "*").
+// An empty Topic keeps them in the store.
+type Route struct{ Source, Type, Topic string }
+
+// Topics is the map from events to topics. The first route that matches counts; what none matches is not relayed.
+type Topics []Route
+
+// DefaultTopics are the routes of a deployment that says nothing else. Bookkeeping and quarantined bodies stay in the
+// store. What providers sent goes to integration-{provider}-events.
+func DefaultTopics() Topics {
+	return Topics{
+		{eventstore.Self, "payments.completed", TopicPaymentsCompleted},
+		{eventstore.Self, "saga.*", ""},
+		{eventstore.Self, "timer.*", ""},
+		{eventstore.Self, "webhook.quarantined", ""},
+		{eventstore.Self, "*", TopicEvents},
+		{"*", "*", "integration-" + Provider + "-events"},
+	}
+}
+
+// Topic returns the topic of an event, and false for one that is not relayed: what no route sends anywhere, and whatever
+// is addressed to one instance.
+func (t Topics) Topic(e eventstore.Event) (string, bool) {
+	if e.To != "" {
+		return "", false
+	}
+	for _, r := range t {
+		if (eventstore.Pattern{Source: r.Source, Type: r.Type}).Match(e) {
+			return strings.ReplaceAll(r.Topic, Provider, e.Provider()), r.Topic != ""
+		}
+	}
+	return "", false
+}
+
+// Names lists every topic that events of these providers and of hooksaga itself can be sent to, sorted.
+func (t Topics) Names(providers ...string) []string {
+	var names []string
+	for _, r := range t {
+		switch {
+		case r.Topic == "":
+		case !strings.Contains(r.Topic, Provider):
+			names = append(names, r.Topic)
+		default:
+			for _, p := range providers {
+				if r.Source == "*" || r.Source == p {
+					names = append(names, strings.ReplaceAll(r.Topic, Provider, p))
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// SubscriptionName is the name under which a provider's events are subscribed to: stripe-onStripeEvent.
+func SubscriptionName(provider string) string {
+	if provider == "" {
+		return ""
+	}
+	return provider + "-on" + strings.ToUpper(provider[:1]) + provider[1:] + "Event"
+}
+
+// Group is the consumer group of a role: hooksaga-engine.
+func Group(role string) string { return "hooksaga-" + role }

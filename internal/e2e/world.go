@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hooksaga/hooksaga/commands/charge/chargetest"
+	"github.com/hooksaga/hooksaga/commands/notify"
+)
+
+// What the program and the outside world share.
+const (
+	stripeKey      = "sk_test_e2e_dev"
+	stripeSecret   = "whsec_dev_e2e_stripe"
+	ordersSecret   = "whsec_dev_e2e_orders"
+	callbackSecret = "whsec_ZTJlIG9ubHk6IHNpZ25zIGNhbGxiYWNrcw=="
+)
+
+// The names of the simulator's faults.
+const (
+	faultLost    = "answer lost after the effect"
+	faultFailed  = "500 before any effect"
+	faultDecline = "declined"
+)
+
+// world is everything outside the program: Stripe, and the user's own service. It lives as long as the run, however
+// often the program is killed.
+type world struct {
+	stripe   *chargetest.Simulator
+	receiver *notify.Receiver
+
+	stripeURL, callbackURL string
+
+	servers []*http.Server
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// newWorld starts Stripe, whose webhooks go to webhookURL, and a receiver of callbacks. passed is called when the first
+// request for a payment arrives.
+func newWorld(p plan, webhookURL string, passed func()) (_ *world, err error) {
+	w := &world{}
+	w.stripe = chargetest.New(chargetest.Options{
+		Seed: p.seed, Keys: []string{stripeKey},
+		Webhooks: chargetest.Webhooks{URL: webhookURL, Secret: stripeSecret, Twice: twice, Shuffle: 300 * time.Millisecond, RetryMax: time.Second},
+		OnRequest: func(r chargetest.Request) {
+			if r.Method == http.MethodPost && r.Path == "/v1/payment_intents" && r.Attempt == 1 {
+				passed()
+			}
+		},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	if err := w.stripe.Script(
+		chargetest.Fault{Name: faultFailed, Kind: chargetest.ServerErrorBefore, Method: http.MethodPost, Probability: failed},
+		chargetest.Fault{Name: faultDecline, Kind: chargetest.Decline, Method: http.MethodPost, Probability: declined},
+		chargetest.Fault{Name: faultLost, Kind: chargetest.Lose, Method: http.MethodPost, Probability: lost},
+	); err != nil {
+		return nil, err
+	}
+	if w.receiver, err = notify.NewReceiver(notify.ReceiverConfig{Secret: callbackSecret}); err != nil {
+		return nil, err
+	}
+	if w.stripeURL, err = w.serve(w.stripe); err != nil {
+		return nil, err
+	}
+	if w.callbackURL, err = w.serve(w.receiver); err != nil {
+		return nil, err
+	}
+	w.running.Go(func() { _ = w.stripe.Run(ctx) }) // ErrClosed, when close comes first
+	return w, nil
+}
+
+func (w *world) serve(h http.Handler) (url string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("listen for the program: %w", err)
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	w.servers = append(w.servers, s)
+	w.running.Go(func() { _ = s.Serve(l) }) // always an error: that it was closed
+	return "http://" + l.Addr().String(), nil
+}
+
+// close ends everything, the simulator first: a server waits for what it holds.
+func (w *world) close() error {
+	w.cancel()
+	errs := []error{w.stripe.Close()}
+	for _, s := range w.servers {
+		errs = append(errs, s.Close())
+	}
+	w.running.Wait()
+	return errors.Join(errs...)
+}
+
+// pending is how many webhooks were not acknowledged yet.
+func (w *world) pending() int {
+	c := w.stripe.Ledger().Webhooks
+	return c.Pending + c.Taken
+}
