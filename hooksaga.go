@@ -1,7 +1,3 @@
-// Package hooksaga runs sagas on webhooks: the entry for a main of your own.
-//
-// A main that runs the built-in sagas is cmd/hooksaga; one with sagas, providers and command handlers of its own differs
-// in the options that it gives to Run, and has the whole command line as well.
 package hooksaga
 
 import (

@@ -33,7 +33,7 @@ func (n *node) listen() (*web, error) {
 		return nil, err
 	}
 	admin := console.New(n.store, console.Options{Token: n.config.AdminToken.Reveal(), Metrics: n.metrics.registry,
-		Version: Version(), Logger: n.log})
+		Version: Version(), Logger: n.log, Deliverable: n.deliverable()})
 	if w.public, err = net.Listen("tcp", n.config.Listen); err != nil {
 		return nil, fmt.Errorf("cannot listen for webhooks: %w (HOOKSAGA_LISTEN)", err)
 	}
@@ -44,7 +44,15 @@ func (n *node) listen() (*web, error) {
 	return w, nil
 }
 
-// server bounds what a client can cost (research for each: net/http's documentation of Server). No WriteTimeout: a POST
+// deliverable tells which commands somebody is configured to execute, where this process would be the one.
+func (n *node) deliverable() func(string) bool {
+	if n.config.PaymentsMode != config.AllRoles {
+		return nil // another process may be
+	}
+	return n.router.Handles
+}
+
+// server bounds what a client can cost (net/http's documentation of Server). No WriteTimeout: a POST
 // /charge waits for its outcome.
 func server(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute,

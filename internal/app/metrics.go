@@ -1,12 +1,15 @@
 package app
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hooksaga/hooksaga/eventstore"
+	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/ingest"
+	"github.com/hooksaga/hooksaga/internal/console"
 	"github.com/hooksaga/hooksaga/internal/dispatch"
 	"github.com/hooksaga/hooksaga/internal/engine"
 	"github.com/hooksaga/hooksaga/internal/relay"
@@ -30,6 +33,7 @@ type metrics struct {
 	outcomes   *prometheus.CounterVec
 	steps      *prometheus.CounterVec
 	workers    prometheus.Gauge
+	open       *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -63,6 +67,9 @@ func newMetrics() *metrics {
 	m.attempts = histogram("command_attempt_duration_seconds", "Calls of command handlers.", "command")
 	m.outcomes = counter("command_outcomes_total", "Commands by what ended them.", "command", "outcome")
 	m.steps = counter("command_steps_total", "What else happened to commands: unknown, retried, looked-up, fenced, late.", "command", "step")
+	m.open = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hooksaga_commands_open",
+		Help: "Commands without an outcome; undeliverable are pending ones that nobody is configured to execute."}, []string{"command", "status"})
+	m.registry.MustRegister(m.open)
 	m.workers = gauge("command_workers_busy", "Workers that are taken.")
 	return m
 }
@@ -121,3 +128,31 @@ var (
 	_ relay.Observer    = relayObserver{}
 	_ dispatch.Observer = dispatchObserver{}
 )
+
+// countEvery is how often what is open is counted.
+const countEvery = 5 * time.Second
+
+// count sets the gauges of open commands, again and again until ctx ends.
+func (n *node) count(ctx context.Context) {
+	ticker := time.NewTicker(countEvery)
+	defer ticker.Stop()
+	deliverable := n.deliverable()
+	for {
+		counts, err := n.store.Driver().CountCommands(ctx)
+		if err == nil {
+			n.metrics.open.Reset()
+			for _, c := range counts {
+				status := c.Status
+				if status == driver.StatusPending && deliverable != nil && !deliverable(c.Name) {
+					status = console.StatusUndeliverable
+				}
+				n.metrics.open.WithLabelValues(c.Name, status).Set(float64(c.Count))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

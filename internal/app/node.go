@@ -120,6 +120,7 @@ func (n *node) run(ctx context.Context, web *web, ready func()) error {
 	start(func(ctx context.Context) {
 		n.store.RunPoll(ctx, func(err error) { n.log.Warn("cannot look at the store", "error", err) })
 	})
+	start(n.count)
 	dispatching, stopDispatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDispatching()
 	var dispatcher sync.WaitGroup

@@ -155,8 +155,13 @@ func (d *Saga[S]) sealed() {}
 // Patterns implements Definition.
 func (d *Saga[S]) Patterns() (ps []eventstore.Pattern) {
 	for _, r := range d.rules {
-		if r.kind == onStart || r.kind == onEvent {
-			ps = append(ps, r.patterns...)
+		if r.kind != onStart && r.kind != onEvent {
+			continue
+		}
+		for _, p := range r.patterns {
+			if !slices.Contains(ps, p) { // it may both begin and continue
+				ps = append(ps, p)
+			}
 		}
 	}
 	return ps

@@ -1,4 +1,3 @@
-// Package sagatest tells a saga a story and checks what it did: given, when, then, in plain Go, on a clock of its own.
 package sagatest
 
 import (

@@ -38,6 +38,7 @@ func (g *Gateway) send(ctx context.Context, c call, v stripe.LastResponseSetter)
 		return &Error{Reason: "the request cannot be made"}
 	}
 	req.Header.Del("X-Stripe-Client-User-Agent") // holds what uname says of this machine
+	req.ContentLength = int64(len(c.body))       // else it is sent in chunks
 	err = g.backend.Do(req, bytes.NewBufferString(c.body), v)
 	if err == nil && x.status/100 == 2 {
 		return nil
