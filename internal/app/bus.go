@@ -24,6 +24,8 @@ const (
 	hintsHeld  = 4096
 	hintLanes  = 64
 	reconnect  = 2 * time.Second // between attempts to reach Kafka
+
+	checkpointEvery = 200 * time.Millisecond // of the relay: what a crash publishes again
 )
 
 // inputKey is the context key under which a message of the in-process bus carries its decoded input.
@@ -64,7 +66,7 @@ func (n *node) bus(ctx context.Context, start func(func(context.Context)), defs 
 	if kafka {
 		n.startKafka(ctx, start, sweeps)
 	} else {
-		start(n.relay(bus.Stored{}, relay.Bare, fatal))
+		start(n.relay("relay", bus.Stored{}, relay.Bare, fatal))
 	}
 	return func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
@@ -86,10 +88,11 @@ func (n *node) handle(d saga.Definition) message.NoPublishHandlerFunc {
 	}
 }
 
-// relay makes the loop that publishes what is stored.
-func (n *node) relay(to message.Publisher, form relay.Form, fatal chan<- error) func(context.Context) {
+// relay makes the loop that publishes what is stored. Each bus has a checkpoint of its own: what was published on one is
+// not on the other.
+func (n *node) relay(name string, to message.Publisher, form relay.Form, fatal chan<- error) func(context.Context) {
 	r := relay.New(n.store, to, bus.DefaultTopics(), form,
-		relay.Config{Holder: n.holder, Every: time.Second}, n.log, relayObserver{n.metrics})
+		relay.Config{Name: name, Holder: n.holder, Every: checkpointEvery}, n.log, relayObserver{n.metrics})
 	return func(ctx context.Context) {
 		if err := r.Run(ctx); err != nil && ctx.Err() == nil {
 			fatal <- fmt.Errorf("relay: %w", err)
@@ -180,7 +183,7 @@ func (n *node) kafka(ctx context.Context, hints *engine.Hints) (err error) {
 		}()
 	}
 	fatal := make(chan error, 1)
-	publish := n.relay(k.Publisher(), bus.Form{}.Message, fatal)
+	publish := n.relay("relay-kafka", k.Publisher(), bus.Form{}.Message, fatal)
 	run(func() error { publish(ctx); return nil })
 	run(func() error { return router.Run(context.WithoutCancel(ctx)) })
 	select {

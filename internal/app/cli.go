@@ -16,7 +16,7 @@ import (
 
 // CLI is what the command line starts.
 func (a *App) CLI() cli.App {
-	return cli.App{Serve: a.Serve, Dev: a.Dev, Simulator: a.Simulator, OpenStore: a.OpenStore,
+	return cli.App{Serve: a.Serve, Dev: a.Dev, Demo: a.Demo, Simulator: a.Simulator, OpenStore: a.OpenStore,
 		Migrate: a.Migrate, MigrationStatus: a.MigrationStatus, Redrive: redrive, BuildEvent: buildEvent}
 }
 

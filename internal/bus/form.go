@@ -10,7 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/hooksaga/hooksaga/eventstore"
-	"github.com/hooksaga/hooksaga/internal/bus/redact"
+	"github.com/hooksaga/hooksaga/internal/redact"
 )
 
 // Metadata of a message, which are the headers of its record: attributes and extensions of CloudEvents 1.0 in the Kafka

@@ -110,6 +110,7 @@ func TestDefaultTopics(t *testing.T) {
 	for _, c := range []struct{ source, kind, to, want string }{
 		{"stripe/acct_1/test", "invoice.paid", "", "integration-stripe-events"},
 		{"orders", "order.placed", "", "integration-orders-events"},
+		{"my shop ö/1", "order.placed", "", "integration-my-shop---events"},
 		{"hooksaga", "payments.completed", "", "payments.completed"},
 		{"hooksaga", "charge.succeeded", "", "hooksaga.events"},
 		{"hooksaga", "charge.succeeded", "order-payment/o_1", ""},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/IBM/sarama"
@@ -53,7 +54,8 @@ func (Marshaler) Unmarshal(record *sarama.ConsumerMessage) (*message.Message, er
 	return m, nil
 }
 
-// readHeaders returns what it can, and what is wrong with the rest. Anybody may write anything into a topic.
+// readHeaders returns what it can, and what is wrong with the rest. Anybody may write anything into a topic, and what is
+// between us and a broker may add headers: only those of CloudEvents must be text, and must not contradict themselves.
 func readHeaders(headers []*sarama.RecordHeader) (metadata message.Metadata, problem string) {
 	metadata = make(message.Metadata, min(len(headers), maxHeaders)+1)
 	total := 0
@@ -65,18 +67,20 @@ func readHeaders(headers []*sarama.RecordHeader) (metadata message.Metadata, pro
 			return metadata, "too many headers"
 		}
 		name, value := string(h.Key), string(h.Value)
-		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			problem = "a header is not text"
-			continue
+		ours := strings.HasPrefix(name, "ce_")
+		before, twice := metadata[name]
+		switch {
+		case name == HeaderUnreadable:
+			problem = "marked by its sender"
+		case !utf8.ValidString(name) || !utf8.ValidString(value):
+			if ours {
+				problem = "a header is not text"
+			}
+		case !twice:
+			metadata[name] = value
+		case ours && before != value:
+			problem = "a header contradicts itself"
 		}
-		if _, twice := metadata[name]; twice {
-			problem = "a header stands twice"
-			continue
-		}
-		if name == HeaderUnreadable { // ours alone
-			value = "marked by its sender"
-		}
-		metadata[name] = value
 	}
 	return metadata, problem
 }

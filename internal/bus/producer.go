@@ -22,8 +22,8 @@ const closeGrace = 2 * time.Second
 // sent, other keys go on, and the error is a *PublishError. The order of the messages' first occurrences in the topic is
 // therefore their order in the calls, per key, whatever fails, if a failed message is published again before later ones.
 //
-// Publish returns within the bounds of the settings (retries, timeouts), whether brokers answer or not. A message's
-// context that has ended keeps what was not sent from being sent.
+// Publish returns within the bounds of the settings (retries, timeouts), whether brokers answer or not, and earlier when
+// the context of its first message ends. A message's context that has ended keeps it from being sent.
 type producer struct {
 	conn    *connection
 	topics  *topics
@@ -157,7 +157,7 @@ func (p *producer) batch(to sarama.SyncProducer, topic string, batch []*message.
 	if len(records) == 0 {
 		return errs
 	}
-	err := to.SendMessages(records)
+	err := p.await(batch[0].Context(), to, records)
 	failed, ok := errors.AsType[sarama.ProducerErrors](err)
 	if err != nil && !ok {
 		for _, r := range records {
@@ -168,6 +168,19 @@ func (p *producer) batch(to sarama.SyncProducer, topic string, batch []*message.
 		errs[f.Msg.Metadata.(int)] = f.Err
 	}
 	return errs
+}
+
+// await sends records, and returns early when ctx ends: then it is not known what becomes of them, and the send goes on
+// within its bounds, or until Close cuts it.
+func (p *producer) await(ctx context.Context, to sarama.SyncProducer, records []*sarama.ProducerMessage) error {
+	sent := make(chan error, 1)
+	p.active.Go(func() { sent <- to.SendMessages(records) })
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // smaller sends a message that was refused for its size: alone, if it was not, and then as a pointer to its event. A

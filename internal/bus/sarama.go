@@ -38,6 +38,7 @@ func (c Config) client() (*sarama.Config, error) {
 
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	s.Consumer.Return.Errors = true
+	s.Consumer.Retry.Backoff = 500 * time.Millisecond
 	s.Consumer.MaxProcessingTime = 30 * time.Second
 	s.Consumer.Group.Rebalance.Timeout = time.Minute
 	if err := c.TLS.apply(s); err != nil {

@@ -44,10 +44,25 @@ func (t Topics) Topic(e eventstore.Event) (string, bool) {
 	}
 	for _, r := range t {
 		if (eventstore.Pattern{Source: r.Source, Type: r.Type}).Match(e) {
-			return strings.ReplaceAll(r.Topic, Provider, e.Provider()), r.Topic != ""
+			return named(r.Topic, e.Provider()), r.Topic != ""
 		}
 	}
 	return "", false
+}
+
+// named puts the provider in. What Kafka does not take in a topic's name becomes a dash: one event of an odd source must not
+// stop the relay.
+func named(topic, provider string) string {
+	if !strings.Contains(topic, Provider) {
+		return topic
+	}
+	return strings.ReplaceAll(topic, Provider, strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '.', r == '_', r == '-':
+			return r
+		}
+		return '-'
+	}, provider))
 }
 
 // Names lists every topic that events of these providers and of hooksaga itself can be sent to, sorted.
@@ -61,7 +76,7 @@ func (t Topics) Names(providers ...string) []string {
 		default:
 			for _, p := range providers {
 				if r.Source == "*" || r.Source == p {
-					names = append(names, strings.ReplaceAll(r.Topic, Provider, p))
+					names = append(names, named(r.Topic, p))
 				}
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/internal/redact"
 )
 
 // EventView is an event as people and programs are shown it.
@@ -41,7 +42,7 @@ func ViewEvent(e eventstore.Event, body bool) EventView {
 	case json.Valid(e.Body):
 		v.Body = Redact(e.Body)
 	case utf8.Valid(e.Body):
-		v.Text = redactText(string(e.Body))
+		v.Text = string(redact.ClientSecrets(e.Body))
 	}
 	return v
 }
@@ -59,7 +60,7 @@ type QueuedView struct {
 
 // ViewQueued shows a queued input.
 func ViewQueued(q driver.Queued) QueuedView {
-	return QueuedView{q.Guard, q.Position, q.Reason, redactText(q.Error), q.Attempts, q.Redriven, q.Since.UTC()}
+	return QueuedView{q.Guard, q.Position, q.Reason, redact.Text(q.Error), q.Attempts, q.Redriven, q.Since.UTC()}
 }
 
 // InstanceView is one run of a saga.
@@ -122,7 +123,7 @@ const StatusUndeliverable = "undeliverable"
 // ViewCommand shows a command. deliverable tells which commands somebody executes; nil is not known.
 func ViewCommand(c driver.Command, deliverable func(name string) bool) CommandView {
 	v := CommandView{ID: c.ID, Name: c.Name, Subject: c.Subject, Status: c.Status, Outcome: c.Outcome, Money: c.Money,
-		Attempts: c.Attempts, LastError: redactText(c.LastErr), Args: viewJSON(c.Args), Frozen: c.Request != nil, Askers: c.Askers,
+		Attempts: c.Attempts, LastError: redact.Text(c.LastErr), Args: viewJSON(c.Args), Frozen: c.Request != nil, Askers: c.Askers,
 		CorrelationID: c.CorrelationID, CausationID: c.CausationID, Revision: c.Revision, Fence: c.Fence,
 		Created: c.Created.UTC(), Updated: c.Updated.UTC(), FirstClaimed: at(c.FirstClaimed), Abandoned: at(c.Abandoned)}
 	if c.Status != driver.StatusDone {

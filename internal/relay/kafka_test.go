@@ -37,7 +37,7 @@ func kafka(t *testing.T, brokers []string) *bus.Kafka {
 
 func (w *world) overKafka(holder string, k *bus.Kafka) *relay.Relay {
 	return relay.New(w.store, k.Publisher(), bus.DefaultTopics(), bus.Form{}.Message,
-		relay.Config{Holder: holder, Batch: 16, Now: w.clock.Now, MinPause: time.Millisecond, MaxPause: 5 * time.Millisecond}, slog.New(slog.DiscardHandler), nil)
+		relay.Config{Holder: holder, Batch: 64, Now: w.clock.Now, MinPause: time.Millisecond, MaxPause: 5 * time.Millisecond}, slog.New(slog.DiscardHandler), nil)
 }
 
 // follow reads a topic through the bus's subscriber until last is there, and checks the promise: hints that the store

@@ -5,21 +5,38 @@ package redact
 
 import (
 	"bytes"
+	"regexp"
 	"strconv"
 )
 
-// Text stands where a secret was.
-const Text = "[redacted]"
+// secretValue is what Stripe's client secrets look like wherever they stand: pi_…_secret_…, seti_…_secret_….
+var secretValue = regexp.MustCompile(`\b([a-z]{2,12}_[A-Za-z0-9_]+_secret_)[A-Za-z0-9]+`)
+
+// Mark stands where a secret was.
+const Mark = "[redacted]"
 
 const name = "client_secret"
 
 // ClientSecrets returns body without the values of members whose names end in client_secret, at any depth and whatever
 // their JSON type (null stays), and without what is assigned to such a name within any text, as in the URLs of a
-// next_action or in JSON that is quoted in a string. Every other byte is kept as it is; where there is nothing to hide,
+// next_action or in JSON that is quoted in a string. What looks like one of Stripe's client secrets is cut off wherever
+// it stands. Every other byte is kept as it is; where there is nothing to hide,
 // body itself is returned. It reads bytes, not a document: what is not valid JSON is treated alike and never refused.
 // It does not change body.
 func ClientSecrets(body []byte) []byte {
-	if !bytes.Contains(body, []byte(name)) && !bytes.Contains(body, []byte(`\u`)) {
+	body = named(body)
+	if bytes.Contains(body, []byte("_secret_")) && secretValue.Match(body) {
+		body = secretValue.ReplaceAll(body, []byte("${1}"+Mark))
+	}
+	return body
+}
+
+// Text is ClientSecrets for a text.
+func Text(s string) string { return string(ClientSecrets([]byte(s))) }
+
+// named takes out what has the name.
+func named(body []byte) []byte {
+	if !bytes.Contains(body, []byte("ecret")) && !bytes.Contains(body, []byte(`\u`)) {
 		return body
 	}
 	s := scan{body: body}
@@ -36,7 +53,7 @@ func ClientSecrets(body []byte) []byte {
 		if value, ok := afterColon(body, end); ok && isSecret(body[i:end]) {
 			i = endOfJSON(body, value)
 			if string(body[value:i]) != "null" {
-				s.replace(value, i, `"`+Text+`"`)
+				s.replace(value, i, `"`+Mark+`"`)
 			}
 			continue
 		}
@@ -90,7 +107,7 @@ func (s *scan) text(from, to int) {
 			end = to
 		}
 		if end > from {
-			s.replace(from, end, Text)
+			s.replace(from, end, Mark)
 		}
 		from = end
 	}
@@ -100,7 +117,7 @@ func (s *scan) text(from, to int) {
 func isSecret(quoted []byte) bool {
 	inner := bytes.TrimSuffix(quoted[1:], []byte(`"`))
 	if bytes.IndexByte(inner, '\\') < 0 {
-		return bytes.HasSuffix(inner, []byte(name))
+		return ends(inner)
 	}
 	plain := make([]byte, 0, len(inner))
 	for i := 0; i < len(inner); i++ {
@@ -113,7 +130,13 @@ func isSecret(quoted []byte) bool {
 		}
 		plain = append(plain, inner[i])
 	}
-	return bytes.HasSuffix(plain, []byte(name))
+	return ends(plain)
+}
+
+// ends reports whether a member's name ends in the secret's, however it is spelt: decoders take either.
+func ends(member []byte) bool {
+	from := len(member) - len(name)
+	return from >= 0 && bytes.EqualFold(member[from:], []byte(name))
 }
 
 // endOfString returns where the string that begins at i ends, behind its closing quote.

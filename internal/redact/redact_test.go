@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hooksaga/hooksaga/internal/bus/redact"
+	"github.com/hooksaga/hooksaga/internal/redact"
 )
 
 func TestClientSecrets(t *testing.T) {
@@ -76,7 +76,7 @@ func noSecret(t *testing.T, v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, value := range v {
-			if strings.HasSuffix(name, "client_secret") && value != nil && value != redact.Text {
+			if strings.HasSuffix(name, "client_secret") && value != nil && value != redact.Mark {
 				t.Errorf("%q is %v", name, value)
 			}
 			noSecret(t, value)
