@@ -149,6 +149,11 @@ func normalize(b *driver.Batch) error {
 				return fmt.Errorf("%w: %s %q is not text", ErrInvalid, f.name, f.value)
 			}
 		}
+		for j := range i {
+			if b.Events[j].Event.ID == e.ID && b.Events[j].Event.Source == e.Source {
+				return fmt.Errorf("%w: %s/%s is twice in one batch", ErrInvalid, e.Source, e.ID)
+			}
+		}
 		if e.Typed.From < 0 || e.Typed.To < e.Typed.From || e.Typed.To > len(e.Body) {
 			return fmt.Errorf("%w: typed part %d:%d of %d bytes", ErrInvalid, e.Typed.From, e.Typed.To, len(e.Body))
 		}

@@ -13,7 +13,7 @@ import (
 
 // A saga and a caller of POST /charge ask for the payment of one order event: it is one command, and one request, which is
 // frozen before it is sent and may be sent again.
-func Example() {
+func ExampleRegister() {
 	sim := chargetest.New(chargetest.Options{})
 	defer func() { _ = sim.Close() }()
 	gateway, err := stripecharge.New(stripecharge.Config{Key: "sk_test_example_dev", Mode: stripecharge.Test,

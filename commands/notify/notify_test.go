@@ -28,7 +28,7 @@ func secret() string {
 
 func notifier(t *testing.T, url string, change func(*notify.Config)) *commands.Router {
 	t.Helper()
-	cfg := notify.Config{URL: url, Secret: secret(), Timeout: 200 * time.Millisecond}
+	cfg := notify.Config{URL: url, Secret: secret(), Timeout: 20 * time.Second}
 	if change != nil {
 		change(&cfg)
 	}
@@ -162,7 +162,8 @@ func TestWithoutAnAnswer(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	for url, want := range map[string]string{silent.URL + "/token-dev": "unknown", gone.URL + "/token-dev": "again"} {
-		out, err := notifier(t, url, nil).Do(t.Context(), cancel(), commands.Request{}, commands.Attempt{})
+		impatient := func(c *notify.Config) { c.Timeout = 100 * time.Millisecond }
+		out, err := notifier(t, url, impatient).Do(t.Context(), cancel(), commands.Request{}, commands.Attempt{})
 		if got := word(out.Type, err); got != want || strings.Contains(err.Error(), "token") {
 			t.Errorf("%s (%v), want %s", got, err, want)
 		}

@@ -69,6 +69,9 @@ func (s *Store) Commit(ctx context.Context, batches []driver.Batch) ([]driver.Ve
 	if c.closed {
 		return nil, wrap("commit", errClosed)
 	}
+	if err := ctx.Err(); err != nil { // nothing has been sent, and nothing will be
+		return nil, wrap("commit", err)
+	}
 	c.encoder.encode(batches)
 	if n := c.encoder.size(); n > maxCall {
 		return nil, fmt.Errorf("pgstore: commit: %w: %d bytes at once, at most %d", driver.ErrBadData, n, maxCall)

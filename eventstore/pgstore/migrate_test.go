@@ -154,11 +154,11 @@ func TestViews(t *testing.T) {
 	c := raw(t, u)
 	for query, want := range map[string]string{
 		`select string_agg(id, ' ' order by received_at, id) from webhook_events_processed`: "odd typed",
-		`select payload from hooksaga_events where id = 'typed'`:                             `{"a":1}`,
-		`select body from hooksaga_events where id = 'odd'`:                                  `\000\377`,
-		`select state ->> 'paid' from hooksaga_instances where progress is null`:             "true",
-		`select count(*)::text from hooksaga_commands`:                                       "0",
-		`select count(*)::text from hooksaga_decisions`:                                      "0",
+		`select payload from hooksaga_events where id = 'typed'`:                            `{"a":1}`,
+		`select body from hooksaga_events where id = 'odd'`:                                 `\000\377`,
+		`select state ->> 'paid' from hooksaga_instances where progress is null`:            "true",
+		`select count(*)::text from hooksaga_commands`:                                      "0",
+		`select count(*)::text from hooksaga_decisions`:                                     "0",
 	} {
 		if got := value[string](t, c, query); got != want {
 			t.Errorf("%s: %q, want %q", query, got, want)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
 
@@ -93,9 +91,9 @@ func (s *Store) ListCommands(ctx context.Context, q driver.CommandQuery) ([]driv
 }
 
 func (s *Store) commands(ctx context.Context, query string, args ...any) (out []driver.Command, err error) {
-	err = s.read(ctx, "read commands", func(db *sqlx.DB) error {
+	err = s.read(ctx, "read commands", func(r *reader) error {
 		var rows []commandRow
-		if err := db.SelectContext(ctx, &rows, query, args...); err != nil {
+		if err := r.all(ctx, &rows, query, args...); err != nil {
 			return err
 		}
 		out, err = commands(rows)
@@ -122,8 +120,8 @@ func (s *Store) Claim(ctx context.Context, names []string, limit int, lease time
 		return nil, err
 	}
 	var any bool
-	err = s.read(ctx, "look for commands", func(db *sqlx.DB) error {
-		return db.GetContext(ctx, &any, anyClaimable, moment{s.clock()}, arg)
+	err = s.read(ctx, "look for commands", func(r *reader) error {
+		return r.get(ctx, &any, anyClaimable, moment{s.clock()}, arg)
 	})
 	if err != nil || !any || limit <= 0 {
 		return nil, err
@@ -163,7 +161,7 @@ func (s *Store) CountCommands(ctx context.Context) ([]driver.CommandCount, error
 		Status string `db:"status"`
 		Count  int64  `db:"count"`
 	}
-	err := s.read(ctx, "count commands", func(db *sqlx.DB) error { return db.SelectContext(ctx, &rows, countCommands) })
+	err := s.read(ctx, "count commands", func(r *reader) error { return r.all(ctx, &rows, countCommands) })
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +188,7 @@ func (s *Store) Askers(ctx context.Context, ids []string) ([]driver.Asker, error
 		CorrelationID string `db:"correlation_id"`
 		State         string `db:"state"`
 	}
-	err = s.read(ctx, "read askers", func(db *sqlx.DB) error { return db.SelectContext(ctx, &rows, selectAskers, arg) })
+	err = s.read(ctx, "read askers", func(r *reader) error { return r.all(ctx, &rows, selectAskers, arg) })
 	if err != nil {
 		return nil, err
 	}

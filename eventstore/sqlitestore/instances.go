@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
 
@@ -81,7 +79,7 @@ func (s *Store) ListInstances(ctx context.Context, q driver.InstanceQuery) ([]dr
 
 func (s *Store) instances(ctx context.Context, query string, args ...any) ([]driver.Instance, error) {
 	var rows []instanceRow
-	err := s.read(ctx, "read instances", func(db *sqlx.DB) error { return db.SelectContext(ctx, &rows, query, args...) })
+	err := s.read(ctx, "read instances", func(r *reader) error { return r.all(ctx, &rows, query, args...) })
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +97,10 @@ const selectHandled = `select exists (select 1 from queue where guard = ?) or ex
 // Handled implements driver.Store.
 func (s *Store) Handled(ctx context.Context, guards []string) ([]bool, error) {
 	handled := make([]bool, len(guards))
-	err := s.read(ctx, "look for decisions", func(db *sqlx.DB) error {
+	err := s.read(ctx, "look for decisions", func(r *reader) error {
 		for i, guard := range guards {
 			key := driver.DedupeKey(driver.Self, guard)
-			if err := db.GetContext(ctx, &handled[i], selectHandled, guard, key[:]); err != nil {
+			if err := r.get(ctx, &handled[i], selectHandled, guard, key[:]); err != nil {
 				return err
 			}
 		}
@@ -154,7 +152,7 @@ func (s *Store) Queue(ctx context.Context, q driver.QueueQuery) ([]driver.Queued
 	}
 	query, args := f.query(selectQueue, orderOfQueue, limit(q.Limit))
 	var rows []queuedRow
-	err := s.read(ctx, "read the queue", func(db *sqlx.DB) error { return db.SelectContext(ctx, &rows, query, args...) })
+	err := s.read(ctx, "read the queue", func(r *reader) error { return r.all(ctx, &rows, query, args...) })
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +179,7 @@ const selectTimers = `select id, saga, instance, name, armed, due from timers or
 func (s *Store) DueTimers(ctx context.Context, limit int) ([]driver.Timer, time.Duration, error) {
 	now := s.clock()
 	var rows []timerRow
-	err := s.read(ctx, "read timers", func(db *sqlx.DB) error { return db.SelectContext(ctx, &rows, selectTimers, limit+1) })
+	err := s.read(ctx, "read timers", func(r *reader) error { return r.all(ctx, &rows, selectTimers, limit+1) })
 	if err != nil {
 		return nil, 0, err
 	}

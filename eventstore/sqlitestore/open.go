@@ -31,7 +31,7 @@ type Store struct {
 	now     func() time.Time
 	pool    *sqlx.DB  // of the one connection that writes; nil if the store is read only
 	writer  writer    // that connection
-	readers *sqlx.DB  // connections that only read
+	readers *reader   // connections that only read
 	turn    chan turn // holds one token: whoever has it writes
 	closed  atomic.Bool
 }
@@ -77,13 +77,12 @@ func (s *Store) open(ctx context.Context, o *Options, log *slog.Logger) (err err
 			}
 		}
 	}
-	if s.readers, err = connect(ctx, s.file, reading); err != nil {
+	db, err := connect(ctx, s.file, reading)
+	if err != nil {
 		return err
 	}
-	n := cmp.Or(o.Readers, 4)
-	s.readers.SetMaxOpenConns(n)
-	s.readers.SetMaxIdleConns(n)
-	if err := checkSchema(ctx, s.readers.DB); err != nil {
+	s.readers = newReader(db, cmp.Or(o.Readers, 4))
+	if err := checkSchema(ctx, db.DB); err != nil {
 		return err
 	}
 	if o.ReadOnly {
@@ -112,7 +111,7 @@ func (s *Store) Close() error {
 func (s *Store) shut() error {
 	var errs []error
 	if s.readers != nil {
-		errs = append(errs, s.readers.Close())
+		errs = append(errs, s.readers.close())
 	}
 	errs = append(errs, s.writer.close())
 	if s.pool != nil {
@@ -134,10 +133,11 @@ const (
 const busyTimeout = 10000
 
 // The parameters of modernc.org/sqlite, which ignores those of other drivers. busy_timeout comes first: turning on WAL
-// may have to wait, too. Readers are held back by query_only, not by mode=ro, which could not open a file whose last
-// writer was killed.
+// may have to wait, too. Readers are held back by query_only, not by mode=ro: whoever opens the file first must be able to
+// make its shared memory and recover its log (https://www.sqlite.org/wal.html#read_only_databases).
 const (
-	paramsWriting  = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	paramsWriting = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=journal_size_limit(67108864)"
 	paramsExisting = paramsWriting + "&mode=rw"
 	paramsReading  = "mode=rw&_pragma=busy_timeout(10000)&_pragma=query_only(1)&_pragma=foreign_keys(1)"
 )

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
 
@@ -40,8 +38,8 @@ func (f *filter) query(from, order string, limit int) (string, []any) {
 	return from + where + order + " limit ?", append(f.args, limit)
 }
 
-// read runs fn on the connections that read. Each statement sees everything that was committed before it.
-func (s *Store) read(ctx context.Context, doing string, fn func(db *sqlx.DB) error) error {
+// read runs fn on the connections that read.
+func (s *Store) read(ctx context.Context, doing string, fn func(r *reader) error) error {
 	if err := s.usable(ctx); err != nil {
 		return classify(doing, err)
 	}
@@ -59,7 +57,7 @@ type headRow struct {
 // Head implements driver.Store.
 func (s *Store) Head(ctx context.Context) (driver.Head, error) {
 	var h headRow
-	err := s.read(ctx, "read the head", func(db *sqlx.DB) error { return db.GetContext(ctx, &h, selectHead) })
+	err := s.read(ctx, "read the head", func(r *reader) error { return r.get(ctx, &h, selectHead) })
 	return driver.Head{Position: h.Position, Floor: h.Floor, Recorded: h.Recorded.Time, StoreID: h.StoreID, Epoch: h.Epoch}, err
 }
 
@@ -94,8 +92,8 @@ func (s *Store) Read(ctx context.Context, q driver.Query) ([]driver.Event, error
 	f, order := eventFilter(q)
 	query, args := f.query(selectEvents, order, limit(q.Limit))
 	var events []driver.Event
-	err := s.read(ctx, "read events", func(db *sqlx.DB) (err error) {
-		if events, err = scanEvents(ctx, db, query, args); err != nil {
+	err := s.read(ctx, "read events", func(r *reader) (err error) {
+		if events, err = scanEvents(ctx, r, query, args); err != nil {
 			return err
 		}
 		after, plain := q.After, q
@@ -103,7 +101,7 @@ func (s *Store) Read(ctx context.Context, q driver.Query) ([]driver.Event, error
 		if plain != (driver.Query{}) || len(events) == 0 {
 			return nil
 		}
-		return contiguous(ctx, db, after, events)
+		return contiguous(ctx, r, after, events)
 	})
 	return events, err
 }
@@ -168,8 +166,8 @@ func ceil(t time.Time) time.Time {
 }
 
 // scanEvents reads events without reflection: this is what readers that follow the store do all day.
-func scanEvents(ctx context.Context, db *sqlx.DB, query string, args []any) ([]driver.Event, error) {
-	rows, err := db.QueryContext(ctx, query, args...)
+func scanEvents(ctx context.Context, r *reader, query string, args []any) ([]driver.Event, error) {
+	rows, err := r.rows(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +190,7 @@ func scanEvents(ctx context.Context, db *sqlx.DB, query string, args []any) ([]d
 }
 
 // contiguous reports a hole in a page of all events after a position.
-func contiguous(ctx context.Context, db *sqlx.DB, after driver.Position, events []driver.Event) error {
+func contiguous(ctx context.Context, r *reader, after driver.Position, events []driver.Event) error {
 	for i := 1; i < len(events); i++ {
 		if events[i].Position != events[i-1].Position+1 {
 			return hole(events[i-1].Position, events[i].Position)
@@ -203,7 +201,7 @@ func contiguous(ctx context.Context, db *sqlx.DB, after driver.Position, events 
 		return nil
 	}
 	var h headRow // the floor only rises: what was pruned before the page was read is below it now
-	if err := db.GetContext(ctx, &h, selectHead); err != nil {
+	if err := r.get(ctx, &h, selectHead); err != nil {
 		return err
 	}
 	if h.Floor < first-1 {
@@ -230,8 +228,8 @@ func (s *Store) ByID(ctx context.Context, ids []driver.EventID) ([]driver.Event,
 		return nil, err
 	}
 	var events []driver.Event
-	err = s.read(ctx, "read events by id", func(db *sqlx.DB) (err error) {
-		events, err = scanEvents(ctx, db, eventsByKey, []any{arg})
+	err = s.read(ctx, "read events by id", func(r *reader) (err error) {
+		events, err = scanEvents(ctx, r, eventsByKey, []any{arg})
 		return err
 	})
 	return events, err

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
 
@@ -20,7 +18,7 @@ func (s *Store) Sagas(ctx context.Context) ([]driver.Saga, error) {
 		Fence     int64           `db:"fence"`
 		Epoch     int64           `db:"epoch"`
 	}
-	err := s.read(ctx, "read sagas", func(db *sqlx.DB) error { return db.SelectContext(ctx, &rows, selectSagas) })
+	err := s.read(ctx, "read sagas", func(r *reader) error { return r.all(ctx, &rows, selectSagas) })
 	if err != nil {
 		return nil, err
 	}

@@ -144,7 +144,8 @@ func knownBeforeRows(t *testing.T, f *fixture) {
 
 func byID(t *testing.T, f *fixture) {
 	f.ok(t, batch(event("a"), event("b"), event("c")))
-	got := get(f.ByID(t.Context(), []driver.EventID{{Source: "shop", ID: "c"}, {Source: "shop", ID: "unknown"}, {Source: "x", ID: "a"}, {Source: "shop", ID: "a"}}))(t)
+	got := get(f.ByID(t.Context(), []driver.EventID{{Source: "shop", ID: "c"}, {Source: "shop", ID: "unknown"}, {Source: "x", ID: "a"},
+		{Source: "shop", ID: "a"}}))(t)
 	found := map[string]driver.Event{}
 	for _, e := range got {
 		found[e.ID] = e

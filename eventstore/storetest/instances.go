@@ -133,7 +133,8 @@ func instanceQueries(t *testing.T, f *fixture) {
 		{"limit", driver.InstanceQuery{Limit: 2}, []string{"access/1", "access/2"}},
 		{"after", driver.InstanceQuery{After: "access/2", Limit: 2}, []string{"order/1", "order/2"}},
 		{"after what is not there", driver.InstanceQuery{After: "b"}, []string{"order/1", "order/2", "order/3"}},
-		{"combined", driver.InstanceQuery{Saga: "access", Status: "running", Phase: "grace", CorrelationID: "c1", Parked: true, After: "a", Limit: 9}, []string{"access/1"}},
+		{"combined", driver.InstanceQuery{Saga: "access", Status: "running", Phase: "grace", CorrelationID: "c1", Parked: true,
+			After: "a", Limit: 9}, []string{"access/1"}},
 		{"nothing", driver.InstanceQuery{Saga: "access", Status: "waiting"}, nil},
 	} {
 		var got []string

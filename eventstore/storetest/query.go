@@ -85,7 +85,8 @@ func seedEvents(t *testing.T, f *fixture) []driver.Event {
 func eachFilter(t *testing.T, f *fixture) {
 	all := seedEvents(t, f)
 	for _, q := range []driver.Query{
-		{}, {After: 5}, {After: 24}, {After: 99}, {Until: 3}, {Until: 99}, {After: 3, Until: 3}, {After: 3, Until: 7}, {After: 7, Until: 3}, {Limit: 4}, {Limit: 99},
+		{}, {After: 5}, {After: 24}, {After: 99}, {Until: 3}, {Until: 99}, {After: 3, Until: 3}, {After: 3, Until: 7}, {After: 7, Until: 3},
+		{Limit: 4}, {Limit: 99},
 		{Desc: true}, {Desc: true, Limit: 3}, {Desc: true, After: 20}, {Desc: true, Until: 5}, {Desc: true, After: 3, Until: 9, Limit: 2},
 		{Type: "invoice.paid"}, {Type: "invoice"}, {Type: "invoice*"}, {Type: "invoice.*"}, {Type: "*"}, {Type: "nothing"}, {Type: "nothing.*"},
 		{Source: "orders"}, {Source: "stripe/acct_1/test"}, {Source: "stripe"}, {Source: "stripe/acct_1"}, {Source: driver.Self}, {Source: "str"},
@@ -97,8 +98,11 @@ func eachFilter(t *testing.T, f *fixture) {
 	}
 	for _, i := range []int{0, 1, 11, 23} {
 		at := all[i].Recorded
-		for _, q := range []driver.Query{{Since: at}, {Before: at}, {Since: at.Add(1)}, {Before: at.Add(1)}, {Since: at, Before: at}, {Since: at, Before: at.Add(time.Microsecond)},
-			{Since: at.Add(-time.Hour)}, {Since: at.Add(time.Hour)}, {Before: at.Add(-time.Hour)}, {Before: at.Add(time.Hour)}, {Since: at.In(time.FixedZone("x", 7200)), Desc: true}} {
+		for _, q := range []driver.Query{
+			{Since: at}, {Before: at}, {Since: at.Add(1)}, {Before: at.Add(1)}, {Since: at, Before: at}, {Since: at, Before: at.Add(time.Microsecond)},
+			{Since: at.Add(-time.Hour)}, {Since: at.Add(time.Hour)}, {Before: at.Add(-time.Hour)}, {Before: at.Add(time.Hour)},
+			{Since: at.In(time.FixedZone("x", 7200)), Desc: true},
+		} {
 			f.query(t, q, all)
 		}
 	}
@@ -195,6 +199,13 @@ func readLimit(t *testing.T, f *fixture) {
 		b.Events = append(b.Events, batch(event(number(i))).Events...)
 	}
 	f.ok(t, b)
+	var known []driver.EventID
+	for _, a := range b.Events {
+		known = append(known, driver.EventID{Source: a.Event.Source, ID: a.Event.ID})
+	}
+	if n := len(get(f.ByID(t.Context(), known))(t)); n != 1001 {
+		t.Errorf("%d events by 1,001 ids", n)
+	}
 	got := get(f.Read(t.Context(), driver.Query{}))(t)
 	if len(got) != 1000 || got[999].Position != 1000 {
 		t.Errorf("a query without a limit returned %d events of 1,001", len(got))

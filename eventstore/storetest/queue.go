@@ -142,7 +142,8 @@ func queueQueries(t *testing.T, f *fixture) {
 		{"after", driver.QueueQuery{After: 30}, []string{"g2", "g1"}},
 		{"limit", driver.QueueQuery{Limit: 2}, []string{"g5", "g4"}},
 		{"after and limit", driver.QueueQuery{After: 20, Limit: 2}, []string{"g3", "g2"}},
-		{"combined", driver.QueueQuery{Saga: "order", Instance: "order/o_1", Reason: driver.ReasonParked, Redriven: true, After: 10, Limit: 5}, []string{"g2"}},
+		{"combined", driver.QueueQuery{Saga: "order", Instance: "order/o_1", Reason: driver.ReasonParked, Redriven: true, After: 10, Limit: 5},
+			[]string{"g2"}},
 		{"nothing", driver.QueueQuery{Saga: "order", Guard: "g3"}, nil},
 	} {
 		var got []string

@@ -155,12 +155,14 @@ func generations(t *testing.T, f *fixture) {
 		t.Helper()
 		return generationsOf(get(f.Announce(ctx, defs, time.Hour))(t))
 	}
-	orderV1, orderV2, access := driver.Definition{Saga: "order", Hash: "v1"}, driver.Definition{Saga: "order", Hash: "v2"}, driver.Definition{Saga: "access", Hash: "v1"}
+	orderV1, orderV2 := driver.Definition{Saga: "order", Hash: "v1"}, driver.Definition{Saga: "order", Hash: "v2"}
+	access := driver.Definition{Saga: "access", Hash: "v1"}
 	same(t, "first", announce(orderV1, access), map[string]int64{"order v1": 1, "access v1": 1})
 	same(t, "again", announce(orderV1, access), map[string]int64{"order v1": 1, "access v1": 1})
 	same(t, "a new build", announce(orderV2, access), map[string]int64{"order v1": 1, "order v2": 2, "access v1": 1})
 	same(t, "a rollback", announce(orderV1), map[string]int64{"order v1": 1, "order v2": 2, "access v1": 1})
-	same(t, "a third", announce(driver.Definition{Saga: "order", Hash: "v3", Generation: 77}), map[string]int64{"order v1": 1, "order v2": 2, "order v3": 3, "access v1": 1})
+	same(t, "a third", announce(driver.Definition{Saga: "order", Hash: "v3", Generation: 77}),
+		map[string]int64{"order v1": 1, "order v2": 2, "order v3": 3, "access v1": 1})
 }
 
 func announcedSeen(t *testing.T, f *fixture) {

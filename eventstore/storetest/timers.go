@@ -68,7 +68,8 @@ func timerDue(t *testing.T, f *fixture) {
 
 func timerOrder(t *testing.T, f *fixture) {
 	base := happened()
-	f.ok(t, arm(timer("c", base.Add(3*time.Microsecond)), timer("z", base.Add(1*time.Microsecond)), timer("a", base.Add(2*time.Microsecond)), timer("m", base.Add(-time.Hour))))
+	f.ok(t, arm(timer("c", base.Add(3*time.Microsecond)), timer("z", base.Add(1*time.Microsecond)),
+		timer("a", base.Add(2*time.Microsecond)), timer("m", base.Add(-time.Hour))))
 	got, _ := f.due(t, 10)
 	same(t, "due timers", got, []string{"m", "z", "a", "c"})
 	got, wait := f.due(t, 3)
@@ -82,7 +83,9 @@ func timerWait(t *testing.T, f *fixture) {
 	if got, wait := f.due(t, 10); len(got) != 0 || wait >= 0 {
 		t.Errorf("without timers %v are due, wait %v", got, wait)
 	}
-	f.ok(t, driver.Batch{Timers: []driver.TimerChange{{Timer: timer("far", time.Time{}), After: 5 * time.Hour}, {Timer: timer("near", time.Time{}), After: time.Hour}}})
+	f.ok(t, driver.Batch{Timers: []driver.TimerChange{
+		{Timer: timer("far", time.Time{}), After: 5 * time.Hour}, {Timer: timer("near", time.Time{}), After: time.Hour},
+	}})
 	if got, wait := f.due(t, 10); len(got) != 0 || wait > time.Hour || wait < 50*time.Minute {
 		t.Errorf("%v are due, wait %v; want nothing for an hour", got, wait)
 	}

@@ -84,10 +84,8 @@ func (h *Handler) bear(ctx context.Context, c commands.Command) (row driver.Comm
 		worker.Release()
 		return row, false, err
 	}
-	row = change.Command
-	row.Revision, row.Created, row.Updated = change.Revision+1, v.Recorded, v.Recorded
+	row = lifecycle.Stored(change, v.Recorded)
 	if worker != nil {
-		row.FirstClaimed, row.LeaseUntil = v.Recorded, v.Recorded.Add(lease)
 		worker.Start(row, []driver.Asker{asker})
 	} else if h.dispatch != nil {
 		h.dispatch.Notify()

@@ -105,20 +105,20 @@ func (h *Handler) allowed(r *http.Request) bool {
 }
 
 func (h *Handler) charge(w http.ResponseWriter, r *http.Request, req request) {
-	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Wait)
-	defer cancel()
 	c := h.command(req)
 	if c.Err() != nil {
 		problem{Status: http.StatusBadRequest, Code: "invalid", Detail: "the request cannot be encoded"}.write(w)
 		return
 	}
-	answers, stop := h.outcomes.expect(ctx, string(c.ID))
+	answers, stop := h.outcomes.expect(r.Context(), string(c.ID))
 	defer stop()
-	row, err := h.ask(ctx, c)
+	row, err := h.ask(r.Context(), c)
 	if err != nil {
-		h.refuse(ctx, w, c, err)
+		h.refuse(r.Context(), w, c, err)
 		return
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Wait)
+	defer cancel()
 	ended, err := h.await(ctx, string(c.ID), answers)
 	switch {
 	case err == nil:

@@ -121,7 +121,7 @@ func (d *Dispatcher) lookUp(calls, ctx context.Context, j *job, req commands.Req
 	call, cancel, ok := d.inLease(calls, j)
 	if !ok {
 		d.observe.Late(j.row.Name)
-		d.settle(ctx, j, verdict{unknown: true, reason: clean(reason + "; there was no time left to look it up")})
+		d.settle(ctx, j, verdict{unknown: true, reason: lifecycle.Reason(reason + "; there was no time left to look it up")})
 		return
 	}
 	out, found, err := d.find(call, j, req)
@@ -131,14 +131,14 @@ func (d *Dispatcher) lookUp(calls, ctx context.Context, j *job, req commands.Req
 	switch {
 	case err != nil:
 		v = judge(out, err, true, true)
-		v.reason = clean(reason + "; looking it up: " + v.reason)
+		v.reason = lifecycle.Reason(reason + "; looking it up: " + v.reason)
 	case found:
 		if v = judge(out, nil, true, false); v.how == commands.Failed {
 			v = verdict{unknown: true, reason: reason + "; looking it up: " + failure(out)}
 		}
 	case d.age(j) >= d.cfg.ResendFor:
 		v = verdict{how: commands.Unresolved, outcome: commands.UnresolvedEvent(j.row.Name, commands.Failure{Code: "not_found",
-			Message: clean("its effect was not found, and it is too late to repeat it: " + reason), Attempts: j.row.Attempts})}
+			Message: lifecycle.Reason("its effect was not found, and it is too late to repeat it: " + reason), Attempts: j.row.Attempts})}
 	}
 	d.settle(ctx, j, v)
 }

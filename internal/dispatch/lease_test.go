@@ -51,7 +51,8 @@ func TestAFrozenRequestIsNotSentLateEither(t *testing.T) {
 	if w.seen.late != 1 || len(w.wire.sent()) != 1 {
 		t.Errorf("late %d times, sent %d times", w.seen.late, len(w.wire.sent()))
 	}
-	w.step(second) // it was put back, and is due
+	w.due(id) // it was put back
+	w.step(second)
 	w.ended(id, "charge.succeeded")
 	w.charged("o_1", 1)
 }

@@ -127,9 +127,12 @@ func TestWithoutAnUnansweredAttempt(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.script(c.fault)
-			d := w.dispatcher(nil)
+			d, first := w.dispatcher(nil), w.dispatcher(nil)
+			if c.fault.Kind == chargetest.Hang {
+				first = w.dispatcher(impatient)
+			}
 			id := w.send(payment("o_1", "pm_card_visa"))
-			w.step(d)
+			w.step(first)
 			w.hit(string(c.fault.Kind), 1)
 			w.status(id, c.status)
 			row := w.row(id)
@@ -179,7 +182,7 @@ func TestAnAbsentEffectEndsNothing(t *testing.T) {
 	w.script(chargetest.Fault{Kind: chargetest.Hold, Method: http.MethodPost, Attempt: 1})
 	d := w.dispatcher(nil)
 	id := w.send(payment("o_1", "pm_card_visa"))
-	w.step(d) // gives up waiting
+	w.step(w.dispatcher(impatient))
 	w.status(id, driver.StatusUnknown)
 	w.wire.do(func(r *http.Request) *http.Response {
 		if r.Method != http.MethodPost {
@@ -263,4 +266,29 @@ func TestAPendingPaymentMayBeSentAfter23Hours(t *testing.T) {
 		t.Errorf("sent %d times", sent)
 	}
 	w.charged("o_1", 1)
+}
+
+// A payment that takes its time is not repeated but looked at, for as long as it takes: also after 23 hours it is there,
+// and so never unresolved.
+func TestAPaymentThatIsProcessing(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]time.Duration{"an hour": time.Hour, "two days": 48 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			d := w.dispatcher(nil)
+			id := w.send(payment("o_1", "pm_usBankAccount"))
+			for range 2 {
+				w.step(d)
+				w.status(id, driver.StatusUnknown)
+				w.clock.advance(wait)
+			}
+			if err := w.sim.Settle(w.sim.Effects("o_1")[0].Intent, true); err != nil {
+				t.Fatal(err)
+			}
+			w.step(d)
+			w.ended(id, "charge.succeeded")
+			w.charged("o_1", 1)
+		})
+	}
 }

@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/eventstore"
+	"github.com/hooksaga/hooksaga/internal/lifecycle"
 )
 
 // verdict is what the answer to an attempt means for the command.
@@ -51,23 +50,7 @@ func failure(out eventstore.NewEvent) string {
 	if err != nil {
 		return "unreadable"
 	}
-	return clean(f.Message)
+	return lifecycle.Reason(f.Message)
 }
 
-func text(err error) string { return clean(err.Error()) }
-
-// maxReason bounds what is kept of an error, in bytes.
-const maxReason = 500
-
-// clean makes an error's text fit for a column.
-func clean(s string) string {
-	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
-	if len(s) <= maxReason {
-		return s
-	}
-	s = s[:maxReason]
-	for !utf8.ValidString(s) {
-		s = s[:len(s)-1]
-	}
-	return s
-}
+func text(err error) string { return lifecycle.Reason(err.Error()) }

@@ -43,8 +43,8 @@ type world struct {
 	seen   *counts
 }
 
-// timeout of a call to the simulator in these tests: real time, so short.
-const timeout = 100 * time.Millisecond
+// impatient gives up a call soon, in real time: for calls that are not answered.
+func impatient(c *dispatch.Config) { c.CallTimeout = 100 * time.Millisecond }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -81,7 +81,7 @@ func newWorld(t *testing.T) *world {
 
 // dispatcher makes an inline dispatcher of this world.
 func (w *world) dispatcher(change func(*dispatch.Config)) *dispatch.Dispatcher {
-	cfg := dispatch.Config{Inline: true, Lease: time.Minute, CallTimeout: timeout, Clock: w.clock.elapsed, Now: w.clock.now}
+	cfg := dispatch.Config{Inline: true, Lease: time.Minute, CallTimeout: 10 * time.Second, Clock: w.clock.elapsed, Now: w.clock.now}
 	if change != nil {
 		change(&cfg)
 	}

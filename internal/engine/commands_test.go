@@ -11,6 +11,7 @@ import (
 	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/internal/lifecycle"
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
@@ -94,6 +95,46 @@ func TestLateMoneyOfAnAbandonedCommandGoesBack(t *testing.T) {
 	}
 	if slices.Contains(n.types("saga/shipping/p"), "parcel.shipped") {
 		t.Error("a compensated instance published")
+	}
+}
+
+func TestAnAnswerThatOvertakesTheWithdrawalIsNotLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.node(shippingSaga("shipping", byParcel))
+	w.tell(packedAs("e1", "p"))
+	n.settle()
+	hit := false
+	w.driver.before = func(d driver.Store, bs []driver.Batch) bool {
+		for _, b := range bs {
+			for _, c := range b.Commands {
+				if hit = hit || c.Command.Outcome == "take-fee.cancelled"; hit {
+					// The decision to cancel is about to be stored; a dispatcher is faster.
+					row := w.one("take-fee")
+					askers, err := d.Askers(t.Context(), []string{row.ID})
+					if err != nil {
+						t.Error(err)
+					}
+					if v, err := d.Commit(t.Context(), []driver.Batch{lifecycle.Close(row, askers, takeFee.Succeeded().New(done), w.now)}); err != nil || v[0].Code != driver.Committed {
+						t.Errorf("got %+v, %v", v, err)
+					}
+					return true
+				}
+			}
+		}
+		return false
+	}
+	w.now = w.now.Add(61 * time.Minute)
+	n.settle()
+	if !hit {
+		t.Fatal("the race did not happen")
+	}
+	for _, name := range []string{"unpack", "give-back"} { // the money came after the end, so it goes back
+		w.end(name, eventstore.Define[commands.None](eventstore.Self, name+".succeeded").New(done))
+		n.settle()
+	}
+	if got := w.instance("shipping/p"); got.Status != "compensated" || !got.Terminal {
+		t.Errorf("got %+v, decisions %q", got, w.decisions("shipping/p"))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/internal/lifecycle"
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
@@ -69,7 +70,7 @@ func (e *Engine) route(ctx context.Context, d saga.Definition, q driver.Queued) 
 	if in.err != nil || in.Instance() == "" {
 		q.Redriven, q.Attempts, q.Error = false, q.Attempts+1, "routes to no instance"
 		if in.err != nil {
-			q.Error = in.err.Error()
+			q.Error = lifecycle.Reason(in.err.Error())
 		}
 		_, err := e.Store.Commit(ctx, driver.Batch{Queue: []driver.QueueChange{{Op: driver.QueueMark, Input: q}}})
 		return false, err

@@ -61,7 +61,7 @@ func shippingSaga(name string, key saga.Key[parcel], extra ...saga.Rule[shipping
 		}),
 		saga.On(weighed, key, func(s *shipping, in saga.In[parcel], out *saga.Out) {
 			if in.Data.Break {
-				panic("broken scales")
+				panic("broken \x00\xffscales")
 			}
 			s.Weights = append(s.Weights, in.Data.Weight)
 		}),
@@ -137,7 +137,7 @@ func TestAFailedInputParksWithEverythingBehindIt(t *testing.T) {
 		weighed.New(parcel{ID: "p", Weight: 1, Break: true}).WithID("e3"), weighedAs("e4", "p", 2), weighedAs("e5", "q", 9))
 	n.settle()
 	q := w.queue("shipping/p")
-	if len(q) != 2 || q[0].Reason != driver.ReasonParked || q[0].Error != "panic: broken scales" || !strings.Contains(q[1].Error, "behind") {
+	if len(q) != 2 || q[0].Reason != driver.ReasonParked || q[0].Error != "panic: broken \uFFFDscales" || !strings.Contains(q[1].Error, "behind") {
 		t.Fatalf("got %+v", q)
 	}
 	if got := w.instance("shipping/q"); string(got.State) != `{"Weights":[9]}` {

@@ -62,8 +62,7 @@ func (e *Engine) commit(ctx context.Context, in *Input, p *plan, try int) (again
 	case driver.AlreadyDone:
 		p.release()
 		e.cache.drop(p.id)
-		e.Observe(Observation{Saga: in.Saga.Name(), Again: true})
-		return false, nil
+		return e.decidedBefore(ctx, in)
 	case driver.IDReused:
 		p.release()
 		return false, e.parkFor(ctx, in, "publishes another event under a known id: "+v.Subject)
@@ -71,6 +70,16 @@ func (e *Engine) commit(ctx context.Context, in *Input, p *plan, try int) (again
 	p.release()
 	e.cache.drop(p.id)
 	return true, nil
+}
+
+// decidedBefore makes sure that what is done already is this very input: something else in its batch may have been known.
+func (e *Engine) decidedBefore(ctx context.Context, in *Input) (again bool, err error) {
+	handled, err := e.rows.Handled(ctx, []string{in.Guard})
+	if err != nil || !handled[0] {
+		return true, err
+	}
+	e.Observe(Observation{Saga: in.Saga.Name(), Again: true})
+	return false, nil
 }
 
 // tell logs what people may have to know. Everything else is in the store.

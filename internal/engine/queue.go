@@ -8,6 +8,7 @@ import (
 	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/internal/lifecycle"
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
@@ -28,6 +29,7 @@ func blocking(queue []driver.Queued) *driver.Queued {
 
 // queue makes the plan add its input to the instance's queue and nothing else.
 func (p *plan) queue(in *Input, reason, why string) *plan {
+	why = lifecycle.Reason(why)
 	p.release()
 	clear(p.changes)
 	clear(p.askers)
@@ -44,6 +46,7 @@ func (p *plan) queue(in *Input, reason, why string) *plan {
 
 // unroutable makes a plan that sets an input aside by its own id.
 func (e *Engine) unroutable(in *Input, why string) *plan {
+	why = lifecycle.Reason(why)
 	p := e.newPlan("", held{})
 	p.batch.Queue = []driver.QueueChange{{Op: driver.QueueAdd, Input: driver.Queued{Guard: in.Guard, Saga: in.Saga.Name(),
 		Position: in.Event.Position, Reason: driver.ReasonUnroutable, Error: why, Attempts: 1}}}
@@ -152,7 +155,7 @@ func (p *plan) rest(ctx context.Context, queue []driver.Queued, stopped bool) er
 // next decides one more input on the instance as the plan has left it. failed is why it has to be parked.
 func (p *plan) next(ctx context.Context, in *Input) (failed string, err error) {
 	if in.err != nil {
-		return in.err.Error(), nil
+		return lifecycle.Reason(in.err.Error()), nil
 	}
 	dec := in.Routed.Step(p.after.pointer())
 	switch dec.Disposition {
@@ -160,13 +163,13 @@ func (p *plan) next(ctx context.Context, in *Input) (failed string, err error) {
 		p.observe(in, saga.Ignored, dec.Reason, nil, 0)
 		return "", nil
 	case saga.Parked:
-		return dec.Reason, nil
+		return lifecycle.Reason(dec.Reason), nil
 	case saga.Waiting:
 		return "still not started", nil
 	}
 	parks, err := p.decided(ctx, in, dec)
 	if parks != nil {
-		return parks.Error(), nil
+		return lifecycle.Reason(parks.Error()), nil
 	}
 	return "", err
 }

@@ -22,8 +22,22 @@ import (
 // world is one store, and what of hooksaga these tests need around it.
 type world struct {
 	*testing.T
-	store *eventstore.Store
-	now   time.Time
+	store  *eventstore.Store
+	driver *hooked
+	now    time.Time
+}
+
+// hooked is a driver that lets something happen right before a commit, once.
+type hooked struct {
+	driver.Store
+	before func(driver.Store, []driver.Batch) bool // reports whether that was the moment
+}
+
+func (h *hooked) Commit(ctx context.Context, bs []driver.Batch) ([]driver.Verdict, error) {
+	if f := h.before; f != nil && f(h.Store, bs) {
+		h.before = nil
+	}
+	return h.Store.Commit(ctx, bs)
 }
 
 func newWorld(t *testing.T) *world {
@@ -33,7 +47,8 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.store = eventstore.New(d, eventstore.Options{})
+	w.driver = &hooked{Store: d}
+	w.store = eventstore.New(w.driver, eventstore.Options{})
 	t.Cleanup(func() {
 		if err := w.store.Close(); err != nil {
 			t.Error(err)

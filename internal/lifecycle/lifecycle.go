@@ -92,13 +92,19 @@ func Withdraw(row driver.Command, askers []driver.Asker, mine driver.Asker, now 
 	case row.Status == driver.StatusDone:
 		return driver.Batch{}
 	case row.Status == driver.StatusPending && row.Askers <= 1:
-		return Close(row, askers, commands.CancelledEvent(row.Name), now)
+		b := Close(row, askers, commands.CancelledEvent(row.Name), now)
+		for i := range b.Events {
+			b.Events[i].OnKnown = driver.Earlier
+		}
+		return b
 	case row.Status == driver.StatusPending:
 		change := keep(row)
 		change.Command.Askers--
 		told := addressed(Restore(row), mine).Answer(commands.CancelledEvent(row.Name))
 		mine.State = driver.AskerWithdrawn
-		return driver.Batch{Events: []driver.Append{closing(told, now)}, Commands: []driver.CommandChange{change}, Askers: []driver.Asker{mine}}
+		event := closing(told, now)
+		event.OnKnown = driver.Earlier
+		return driver.Batch{Events: []driver.Append{event}, Commands: []driver.CommandChange{change}, Askers: []driver.Asker{mine}}
 	case row.Askers <= 1 && row.Abandoned.IsZero():
 		change := keep(row)
 		change.Abandon = true

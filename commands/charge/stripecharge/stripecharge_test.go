@@ -75,9 +75,7 @@ func try(t *testing.T, r *commands.Router, c commands.Command) (string, error) {
 	if err != nil || !ok {
 		t.Fatalf("not frozen: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	out, err := r.Do(ctx, c, req, commands.Attempt{Number: 1})
+	out, err := r.Do(t.Context(), c, req, commands.Attempt{Number: 1})
 	return word(out.Type, err), err
 }
 
@@ -203,7 +201,12 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			if c.method == "" {
 				c.method = "pm_card_visa"
 			}
-			got, err := try(t, router(t, gateway(t, sim.Transport(), nil)), command(c.method))
+			g := gateway(t, sim.Transport(), func(to *stripecharge.Config) {
+				if slow := c.fault; slow.Kind == chargetest.Hang || slow.Kind == chargetest.Hold || slow.Delay > time.Second {
+					to.Timeout = 100 * time.Millisecond
+				}
+			})
+			got, err := try(t, router(t, g), command(c.method))
 			if got != c.want {
 				t.Errorf("%s (%v), want %s", got, err, c.want)
 			}

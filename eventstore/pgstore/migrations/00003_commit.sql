@@ -171,24 +171,26 @@ begin
         end if;
         insert into events (position, recorded, time, version, typed_from, typed_to, type, subject, stream, source, id,
                             correlation_id, causation_id, to_instance, body)
-        select o_base + case when v_dropping then e.place else e.ord end, o_recorded, e.time,
-               o_versions[e.stream] + e.nth, e.typed_from, e.typed_to, e.type, e.subject, s_name[e.stream], e.source,
-               e.id, e.correlation, e.causation, e.to_instance, e.body
-        from unnest(v_place, e_stream, e_nth, e_id, e_source, e_type, e_subject, e_time, e_correlation, e_causation, e_to,
-                    e_from, e_till, e_body) with ordinality
-             e(place, stream, nth, id, source, type, subject, time, correlation, causation, to_instance, typed_from,
-               typed_to, body, ord)
-        where not v_dropping or e.place is not null;
+        select o_base + case when v_dropping then v_place[e.ord] else e.ord end, o_recorded, e_time[e.ord],
+               o_versions[e_stream[e.ord]] + e_nth[e.ord], e_from[e.ord], e_till[e.ord], e_type[e.ord], e_subject[e.ord],
+               s_name[e_stream[e.ord]], e_source[e.ord], e_id[e.ord], e_correlation[e.ord], e_causation[e.ord],
+               e_to[e.ord], e_body[e.ord]
+        from generate_series(1, cardinality(e_key)) e(ord)
+        where not v_dropping or v_place[e.ord] is not null;
         insert into dedupe (key, body_hash, position, version)
         select e.key, e.hash, o_base + case when v_dropping then e.place else e.ord end, o_versions[e.stream] + e.nth
         from unnest(v_place, e_stream, e_nth, e_key, e_hash) with ordinality e(place, stream, nth, key, hash, ord)
         where not v_dropping or e.place is not null;
-        insert into streams (stream, version)
-        select n.name, n.events from unnest(s_name, s_count, o_versions) n(name, events, version)
-        where n.version = 0 and n.events > 0;
-        update streams s set version = n.version + n.events
-        from unnest(s_name, s_count, o_versions) n(name, events, version)
-        where s.stream = n.name and n.version > 0 and n.events > 0;
+        if 0 = any(o_versions) then
+            insert into streams (stream, version)
+            select n.name, n.events from unnest(s_name, s_count, o_versions) n(name, events, version)
+            where n.version = 0 and n.events > 0;
+        end if;
+        if 0 < any(o_versions) then
+            update streams s set version = n.version + n.events
+            from unnest(s_name, s_count, o_versions) n(name, events, version)
+            where s.stream = n.name and n.version > 0 and n.events > 0;
+        end if;
         update head set position = o_base + v_events, recorded = o_recorded where position = o_base;
     end if;
     if i_batch is not null then
@@ -204,18 +206,20 @@ begin
                    correlation, stuck)
             where n.revision = 0 and not n.batch = any(l_batch);
         end if;
-        update instances i
-        set revision = n.revision + 1, saga = n.saga, key = n.key, status = n.status, terminal = n.terminal,
-            definition = n.definition, phase = n.phase, queued = n.queued, updated = o_recorded,
-            phase_since = case when i.phase = n.phase then i.phase_since else o_recorded end,
-            stuck_at = case when n.stuck > 0
-                            then case when i.phase = n.phase then i.phase_since else o_recorded end + n.stuck * us end,
-            correlation_id = n.correlation, state = n.state, progress = n.progress
-        from unnest(i_batch, i_revision, i_id, i_saga, i_key, i_status, i_terminal, i_definition, i_phase, i_state,
-                    i_progress, i_queued, i_correlation, i_stuck)
-             n(batch, revision, id, saga, key, status, terminal, definition, phase, state, progress, queued,
-               correlation, stuck)
-        where i.id = n.id and n.revision > 0 and not n.batch = any(l_batch);
+        if 0 < any(i_revision) then
+            update instances i
+            set revision = n.revision + 1, saga = n.saga, key = n.key, status = n.status, terminal = n.terminal,
+                definition = n.definition, phase = n.phase, queued = n.queued, updated = o_recorded,
+                phase_since = case when i.phase = n.phase then i.phase_since else o_recorded end,
+                stuck_at = case when n.stuck > 0
+                                then case when i.phase = n.phase then i.phase_since else o_recorded end + n.stuck * us end,
+                correlation_id = n.correlation, state = n.state, progress = n.progress
+            from unnest(i_batch, i_revision, i_id, i_saga, i_key, i_status, i_terminal, i_definition, i_phase, i_state,
+                        i_progress, i_queued, i_correlation, i_stuck)
+                 n(batch, revision, id, saga, key, status, terminal, definition, phase, state, progress, queued,
+                   correlation, stuck)
+            where i.id = n.id and n.revision > 0 and not n.batch = any(l_batch);
+        end if;
     end if;
     if c_batch is not null then
         insert into commands (id, name, money, status, outcome, revision, fence, attempts, askers, created, updated, due,
