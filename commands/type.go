@@ -87,29 +87,37 @@ func Ends(eventType string) (command, how string, ok bool) {
 
 // CancelledEvent is the outcome of a command that was taken back before its first attempt, whatever its type.
 func CancelledEvent(command string) eventstore.NewEvent {
-	return outcome[None](command, Cancelled).New(None{})
+	return outcome[None](Cancelled, command).New(None{})
 }
 
 // UnresolvedEvent is the outcome of a command of which nobody can tell whether it had its effect, whatever its type.
 func UnresolvedEvent(command string, f Failure) eventstore.NewEvent {
-	return outcome[Failure](command, Unresolved).New(f)
+	return outcome[Failure](Unresolved, command).New(f)
 }
 
-func outcome[T any](command, what string) Outcome[T] {
-	return Outcome[T]{eventstore.Define[T](eventstore.Self, command+"."+what)}
+func outcome[T any](what, command string, aliases ...string) Outcome[T] {
+	former := make([]string, len(aliases)) // commands that were stored under a former name end under it
+	for i, a := range aliases {
+		former[i] = a + "." + what
+	}
+	return Outcome[T]{eventstore.Define[T](eventstore.Self, command+"."+what, former...)}
 }
 
 // Succeeded: it was done, once.
-func (t Type[A, R]) Succeeded() Outcome[R] { return outcome[R](t.name, Succeeded) }
+func (t Type[A, R]) Succeeded() Outcome[R] { return outcome[R](Succeeded, t.name, t.aliases...) }
 
 // Rejected: it was refused for a business reason and had no effect.
-func (t Type[A, R]) Rejected() Outcome[Rejection] { return outcome[Rejection](t.name, Rejected) }
+func (t Type[A, R]) Rejected() Outcome[Rejection] {
+	return outcome[Rejection](Rejected, t.name, t.aliases...)
+}
 
 // Failed: it could not be done, had no effect, and is not tried again.
-func (t Type[A, R]) Failed() Outcome[Failure] { return outcome[Failure](t.name, Failed) }
+func (t Type[A, R]) Failed() Outcome[Failure] { return outcome[Failure](Failed, t.name, t.aliases...) }
 
 // Cancelled: it was taken back before its first attempt, and had no effect.
-func (t Type[A, R]) Cancelled() Outcome[None] { return outcome[None](t.name, Cancelled) }
+func (t Type[A, R]) Cancelled() Outcome[None] { return outcome[None](Cancelled, t.name, t.aliases...) }
 
 // Unresolved: whether it had its effect could not be found out, and is for people to say. It is not Failed.
-func (t Type[A, R]) Unresolved() Outcome[Failure] { return outcome[Failure](t.name, Unresolved) }
+func (t Type[A, R]) Unresolved() Outcome[Failure] {
+	return outcome[Failure](Unresolved, t.name, t.aliases...)
+}

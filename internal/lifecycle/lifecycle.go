@@ -84,20 +84,23 @@ func Copy(row driver.Command, asker driver.Asker, canonical eventstore.Event, no
 	return closing(out, now), asker
 }
 
-// Withdraw takes one asker back from a command that is not wanted by it any more. One that is pending and has no other
-// asker is cancelled; from a pending one with others only this asker is withdrawn, and told so; one that may be under
-// way is abandoned by its only asker, and ends when it is answered.
+// Withdraw takes one asker back from a command that is not wanted by it any more. While others want the command, this
+// asker is told that it is cancelled, and the command goes on for them. Its only asker cancels it if it is pending; one
+// that may be under way is abandoned, and ends when it is answered.
+//
+// The batch is part of a greater one. Where the command has got its outcome meanwhile, that one is a Conflict, by the
+// row's revision, and not AlreadyDone: its other parts are not.
 func Withdraw(row driver.Command, askers []driver.Asker, mine driver.Asker, now time.Time) driver.Batch {
 	switch {
 	case row.Status == driver.StatusDone:
 		return driver.Batch{}
-	case row.Status == driver.StatusPending && row.Askers <= 1:
+	case row.Askers <= 1 && row.Status == driver.StatusPending:
 		b := Close(row, askers, commands.CancelledEvent(row.Name), now)
 		for i := range b.Events {
 			b.Events[i].OnKnown = driver.Earlier
 		}
 		return b
-	case row.Status == driver.StatusPending:
+	case row.Askers > 1:
 		change := keep(row)
 		change.Command.Askers--
 		told := addressed(Restore(row), mine).Answer(commands.CancelledEvent(row.Name))
@@ -105,7 +108,7 @@ func Withdraw(row driver.Command, askers []driver.Asker, mine driver.Asker, now 
 		event := closing(told, now)
 		event.OnKnown = driver.Earlier
 		return driver.Batch{Events: []driver.Append{event}, Commands: []driver.CommandChange{change}, Askers: []driver.Asker{mine}}
-	case row.Askers <= 1 && row.Abandoned.IsZero():
+	case row.Abandoned.IsZero():
 		change := keep(row)
 		change.Abandon = true
 		return driver.Batch{Commands: []driver.CommandChange{change}}

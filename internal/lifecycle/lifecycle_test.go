@@ -107,9 +107,12 @@ func TestWithdraw(t *testing.T) {
 			func(c driver.CommandChange) bool {
 				return c.Command.Status == driver.StatusPending && c.Command.Askers == 1
 			}},
-		"claimed, alone":             {driver.StatusClaimed, one, false, nil, func(c driver.CommandChange) bool { return c.Abandon && c.Command.Status == driver.StatusClaimed }},
-		"unknown, alone":             {driver.StatusUnknown, one, false, nil, func(c driver.CommandChange) bool { return c.Abandon && c.Command.Status == driver.StatusUnknown }},
-		"claimed, others want it":    {driver.StatusClaimed, two, false, nil, nil},
+		"claimed, alone": {driver.StatusClaimed, one, false, nil, func(c driver.CommandChange) bool { return c.Abandon && c.Command.Status == driver.StatusClaimed }},
+		"unknown, alone": {driver.StatusUnknown, one, false, nil, func(c driver.CommandChange) bool { return c.Abandon && c.Command.Status == driver.StatusUnknown }},
+		"claimed, others want it": {driver.StatusClaimed, two, false, []string{"pay.cancelled to a/k on saga/a/k"},
+			func(c driver.CommandChange) bool {
+				return c.Command.Status == driver.StatusClaimed && c.Command.Askers == 1 && !c.Abandon
+			}},
 		"claimed, abandoned already": {driver.StatusClaimed, one, true, nil, nil},
 		"done":                       {driver.StatusDone, one, false, nil, nil},
 	} {
