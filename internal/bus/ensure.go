@@ -149,13 +149,18 @@ func (t *topics) create(admin sarama.ClusterAdmin, topic string) error {
 
 // verify warns of settings under which records can be lost, and refuses those under which none can be written.
 func (t *topics) verify(admin sarama.ClusterAdmin, found *sarama.TopicMetadata) error {
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: found.Name})
+	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: found.Name}}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return fmt.Errorf("read its settings: %w", err)
 	}
-	settings := make(map[string]string, len(entries))
-	for _, e := range entries {
-		settings[e.Name] = e.Value
+	settings := map[string]string{}
+	for _, r := range results {
+		if r.ErrorCode != sarama.ErrNoError {
+			return fmt.Errorf("read its settings: %w", r.ErrorCode)
+		}
+		for _, e := range r.Configs {
+			settings[e.Name] = e.Value
+		}
 	}
 	copies := len(found.Partitions[0].Replicas)
 	insync, _ := strconv.Atoi(settings["min.insync.replicas"])

@@ -48,7 +48,7 @@ func (r *Reservation) Start(row driver.Command, askers []driver.Asker) {
 		signal(r.d.wake)
 		return
 	}
-	if !r.d.spawn(nil, j) {
+	if !r.d.spawn(j, nil) {
 		r.d.give()
 	}
 }

@@ -30,7 +30,7 @@ func (d *Dispatcher) Step(ctx context.Context) (progressed bool, err error) {
 	jobs, err := d.claim(ctx, taken)
 	d.more.Store(len(jobs) == taken)
 	for i := range taken {
-		if i >= len(jobs) || !d.spawn(ctx, jobs[i]) {
+		if i >= len(jobs) || !d.spawn(jobs[i], func() context.Context { return context.WithoutCancel(ctx) }) {
 			d.give()
 		}
 	}
@@ -90,12 +90,12 @@ func (d *Dispatcher) claim(ctx context.Context, limit int) ([]*job, error) {
 }
 
 // spawn runs an attempt on its own goroutine and gives its worker back when it has ended. It reports false when the
-// dispatcher has stopped.
-func (d *Dispatcher) spawn(ctx context.Context, j *job) bool {
+// dispatcher has stopped. Without Run, calls are under what otherwise returns; nil is nothing, so that it reports false.
+func (d *Dispatcher) spawn(j *job, otherwise func() context.Context) bool {
 	d.mu.Lock()
 	calls := d.calls
-	if calls == nil && ctx != nil { // Step without Run
-		calls = context.WithoutCancel(ctx)
+	if calls == nil && otherwise != nil {
+		calls = otherwise()
 	}
 	if d.state == stopped || calls == nil {
 		d.mu.Unlock()
