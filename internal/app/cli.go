@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,20 +29,40 @@ func redrive(ctx context.Context, s *eventstore.Store, saga, key, reason string)
 	return n, err
 }
 
-// buildEvent makes a webhook's body with an id of its own, so that each is a new event, at this moment.
+// buildEvent makes a webhook's body with an id of its own, so that each is a new event, at this moment: the order
+// service's for order.*, else Stripe's.
 func buildEvent(eventType string, sets []string) ([]byte, error) {
 	set, err := chargetest.ParseOverrides(sets...)
 	if err != nil {
 		return nil, err
 	}
-	fresh := chargetest.Overrides{"event.id": "evt_" + strings.ToLower(rand.Text()), "event.created": time.Now().Unix()}
-	for k, v := range fresh {
+	if set == nil {
+		set = chargetest.Overrides{}
+	}
+	if strings.HasPrefix(eventType, "order.") {
+		return orderEvent(eventType, set)
+	}
+	for k, v := range map[string]any{"event.id": "evt_" + strings.ToLower(rand.Text()), "event.created": time.Now().Unix()} {
 		if _, given := set[k]; !given {
-			if set == nil {
-				set = chargetest.Overrides{}
-			}
 			set[k] = v
 		}
 	}
 	return chargetest.Event(eventType, set)
+}
+
+// orderEvent is what the shop's order service sends. Fields are those of the order; event.id and event.created the
+// envelope's.
+func orderEvent(eventType string, set chargetest.Overrides) ([]byte, error) {
+	id := strings.ToLower(rand.Text()[:10])
+	envelope := map[string]any{"id": "ordevt_" + id, "type": eventType, "created": time.Now().Unix()}
+	order := map[string]any{"order_id": "o_" + id, "customer": "cus_" + id, "amount": 1250, "currency": "usd", "payment_method": "pm_card_visa"}
+	for k, v := range set {
+		if name, is := strings.CutPrefix(k, "event."); is {
+			envelope[name] = v
+		} else {
+			order[strings.TrimPrefix(k, "data.")] = v
+		}
+	}
+	envelope["data"] = order
+	return json.Marshal(envelope)
 }

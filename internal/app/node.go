@@ -36,7 +36,7 @@ type node struct {
 
 // How long things may take.
 const (
-	leaseTTL   = 5 * time.Second // of sweeps, relay and definitions
+	leaseTTL   = 3 * time.Second // of sweeps and definitions: how long sagas rest after a crash
 	drainPause = 200 * time.Millisecond
 	stopGrace  = 8 * time.Second // for what is running when the process is told to stop
 )
