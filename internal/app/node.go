@@ -38,6 +38,8 @@ type node struct {
 const (
 	leaseTTL   = 3 * time.Second // of sweeps and definitions: how long sagas rest after a crash
 	drainPause = 200 * time.Millisecond
+
+	overdueEvery = time.Hour // inputs that wait are counted in days
 	stopGrace  = 8 * time.Second // for what is running when the process is told to stop
 )
 
@@ -172,5 +174,7 @@ func (n *node) receive(ctx, loops context.Context, start func(func(context.Conte
 	start(fire.Run)
 	drain := engine.NewDrain(n.engine)
 	start(func(ctx context.Context) { drain.Run(ctx, drainPause) })
+	overdue := engine.NewOverdue(n.engine)
+	start(func(ctx context.Context) { overdue.Run(ctx, overdueEvery) })
 	return n.bus(loops, start, definitions, fatal)
 }

@@ -315,3 +315,34 @@ func TestOneDecisionHoweverOftenAndByWhomeverHandedIn(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWaitsTooLongIsToldOnceAndGoesOnWaiting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.node(shippingSaga("shipping", byParcel))
+	w.tell(weighedAs("e1", "p", 1))
+	n.settle()
+	overdue := engine.NewOverdue(n.engine)
+	look := func() {
+		t.Helper()
+		for range 3 {
+			if _, err := overdue.Step(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	look()
+	if got := w.types("saga/shipping/p"); len(got) != 0 {
+		t.Fatalf("too early: %q", got)
+	}
+	w.now = w.now.Add(31 * 24 * time.Hour)
+	look()
+	if diff := cmp.Diff([]string{"saga.escalated"}, w.types("saga/shipping/p")); diff != "" {
+		t.Error(diff)
+	}
+	w.tell(packedAs("e2", "p"))
+	n.settle()
+	if got := w.instance("shipping/p"); string(got.State) != `{"Weights":[1]}` {
+		t.Errorf("got %+v, state %s", got, got.State)
+	}
+}

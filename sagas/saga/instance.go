@@ -179,12 +179,19 @@ var (
 	Decided   = eventstore.Define[Record](eventstore.Self, "saga.decided")
 	Activated = eventstore.Define[Activation](eventstore.Self, "saga.activated")
 	Redriven  = eventstore.Define[Redrive](eventstore.Self, "saga.redriven")
+	Escalated = eventstore.Define[Escalation](eventstore.Self, "saga.escalated")
 )
 
 // Activation says from where on a saga acts.
 type Activation struct {
 	Saga    string `json:"saga"`
 	Version int    `json:"version"`
+}
+
+// Escalation is a call for a person that no decision made.
+type Escalation struct {
+	Instance string `json:"instance"`
+	Reason   string `json:"reason"`
 }
 
 // Redrive is an operator's order to run parked inputs again.
