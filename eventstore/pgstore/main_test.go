@@ -2,10 +2,13 @@ package pgstore_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,8 +25,32 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 // open returns a store on a new database, and the database's URL.
 func open(t testing.TB) (*pgstore.Store, string) {
 	t.Helper()
-	url := pgtest.New(t)
+	url := migrated(t)
 	return handle(t, url), url
+}
+
+// migrated returns the URL of a new database with the schema.
+func migrated(t testing.TB) string {
+	t.Helper()
+	return pgtest.FromTemplate(t, schemaName(t), func(url string) error { return pgstore.Migrate(t.Context(), url, nil) })
+}
+
+// schemaName is a name for what the migrations make.
+func schemaName(t testing.TB) string {
+	t.Helper()
+	names, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no migrations", err)
+	}
+	h := sha256.New()
+	for _, name := range names {
+		step, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(h, "%s %d\n%s", name, len(step), step)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // handle returns one more store on a database.

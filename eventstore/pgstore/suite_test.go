@@ -6,17 +6,13 @@ import (
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/eventstore/pgstore"
 	"github.com/hooksaga/hooksaga/eventstore/storetest"
-	"github.com/hooksaga/hooksaga/internal/pgtest"
 )
 
 // TestStore runs the suite that every store passes.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(tb testing.TB) storetest.Backend {
-		url := pgtest.New(tb)
-		if err := pgstore.Migrate(tb.Context(), url, nil); err != nil {
-			tb.Fatal(err)
-		}
+		url := migrated(tb)
 		return storetest.Backend{
 			Open: func(tb testing.TB) driver.Store {
 				tb.Helper()

@@ -39,8 +39,8 @@ const (
 	leaseTTL   = 3 * time.Second // of sweeps and definitions: how long sagas rest after a crash
 	drainPause = 200 * time.Millisecond
 
-	overdueEvery = time.Hour // inputs that wait are counted in days
-	stopGrace  = 8 * time.Second // for what is running when the process is told to stop
+	overdueEvery = time.Hour       // inputs that wait are counted in days
+	stopGrace    = 8 * time.Second // for what is running when the process is told to stop
 )
 
 // Serve runs a process until ctx ends. Its error is why it could not start, or had to stop.

@@ -19,7 +19,7 @@ type load struct {
 	secret string
 	client *http.Client
 	orders []order
-	passed func() // called at an order's first acknowledgement
+	way    *progress
 
 	mu      sync.Mutex
 	acks    []int // of each order
@@ -30,12 +30,12 @@ type load struct {
 // again is how long a delivery that was not acknowledged waits.
 const again = 50 * time.Millisecond
 
-// acknowledged is the whole answer to a webhook, to a redelivered one as well.
-const acknowledged = `{"received": true}`
+// received is the whole answer to a webhook, to a redelivered one as well.
+const received = `{"received": true}`
 
-func newLoad(url, secret string, orders []order, parallel int, passed func()) *load {
+func newLoad(url, secret string, orders []order, parallel int, way *progress) *load {
 	transport := &http.Transport{MaxIdleConnsPerHost: parallel, IdleConnTimeout: time.Minute}
-	return &load{url: url, secret: secret, orders: orders, passed: passed, acks: make([]int, len(orders)),
+	return &load{url: url, secret: secret, orders: orders, way: way, acks: make([]int, len(orders)),
 		client: &http.Client{Transport: transport, Timeout: 15 * time.Second}}
 }
 
@@ -51,13 +51,16 @@ func (l *load) run(ctx context.Context, deliveries []int, parallel int) {
 			}
 		})
 	}
+	begun := map[int]bool{}
 	for _, i := range deliveries {
+		if !begun[i] && l.way.begin(ctx) != nil {
+			break
+		}
+		begun[i] = true
 		select {
 		case queue <- i:
-			continue
 		case <-ctx.Done():
 		}
-		break
 	}
 	close(queue)
 	senders.Wait()
@@ -104,16 +107,13 @@ func (l *load) post(ctx context.Context, body []byte) (status int, answer string
 }
 
 func (l *load) acknowledge(i int, body string) {
-	if body != acknowledged {
-		l.refuse("order %s: its webhook was acknowledged with %q, not %q", l.orders[i].ID, body, acknowledged)
+	if body != received {
+		l.refuse("order %s: its webhook was acknowledged with %q, not %q", l.orders[i].ID, body, received)
 	}
 	l.mu.Lock()
 	l.acks[i]++
-	first := l.acks[i] == 1
 	l.mu.Unlock()
-	if first {
-		l.passed()
-	}
+	l.way.pass(l.orders[i].ID, acknowledged)
 }
 
 func (l *load) refuse(format string, args ...any) {

@@ -91,11 +91,11 @@ func deliveries(p plan, orders []order) []int {
 	return out
 }
 
-// moments draws when to kill, in steps passed (see steps): never at the very beginning or end, so that there are orders
-// under way at each.
+// moments draws when to kill, in steps passed (see progress): never at the very beginning or end, so that there are
+// orders under way at each.
 func moments(p plan) []int {
 	out := make([]int, p.kills)
-	total := float64(stepsPerOrder * p.orders)
+	total := float64(int(stepsPerOrder) * p.orders)
 	for i := range out { // one in each of so many parts of the way
 		part := (float64(i) + draw(p.seed, "kill", strconv.Itoa(i))) / float64(p.kills)
 		out[i] = max(1, int(total*(0.02+0.93*part)))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -36,25 +37,27 @@ type world struct {
 
 	stripeURL, callbackURL string
 
+	hooks   *watched
 	servers []*http.Server
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
 
-// newWorld starts Stripe, whose webhooks go to webhookURL, and a receiver of callbacks. passed is called when the first
-// request for a payment arrives.
-func newWorld(p plan, webhookURL string, passed func()) (_ *world, err error) {
-	w := &world{}
+// newWorld starts Stripe, whose webhooks go to webhookURL, and a receiver of callbacks. They report the steps of orders
+// that they see.
+func newWorld(ctx context.Context, p plan, webhookURL string, way *progress) (_ *world, err error) {
+	w := &world{hooks: &watched{to: &http.Transport{IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 8}, way: way}}
 	w.stripe = chargetest.New(chargetest.Options{
 		Seed: p.seed, Keys: []string{stripeKey},
-		Webhooks: chargetest.Webhooks{URL: webhookURL, Secret: stripeSecret, Twice: twice, Shuffle: 300 * time.Millisecond, RetryMax: time.Second},
+		Webhooks: chargetest.Webhooks{URL: webhookURL, Secret: stripeSecret, Twice: twice, Shuffle: 300 * time.Millisecond, RetryMax: time.Second,
+			Client: &http.Client{Transport: w.hooks, Timeout: 10 * time.Second}},
 		OnRequest: func(r chargetest.Request) {
-			if r.Method == http.MethodPost && r.Path == "/v1/payment_intents" && r.Attempt == 1 {
-				passed()
+			if r.Method == http.MethodPost && r.Path == "/v1/payment_intents" {
+				way.pass(r.Order, asked)
 			}
 		},
 	})
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it outlives what is interrupted; close ends it
 	w.cancel = cancel
 	defer func() {
 		if err != nil {
@@ -68,7 +71,10 @@ func newWorld(p plan, webhookURL string, passed func()) (_ *world, err error) {
 	); err != nil {
 		return nil, err
 	}
-	if w.receiver, err = notify.NewReceiver(notify.ReceiverConfig{Secret: callbackSecret}); err != nil {
+	if w.receiver, err = notify.NewReceiver(notify.ReceiverConfig{Secret: callbackSecret, Answer: func(c notify.Callback, _ int) int {
+		way.pass(orderOf(c.Data), ended)
+		return http.StatusOK
+	}}); err != nil {
 		return nil, err
 	}
 	if w.stripeURL, err = w.serve(w.stripe); err != nil {
@@ -100,6 +106,7 @@ func (w *world) close() error {
 		errs = append(errs, s.Close())
 	}
 	w.running.Wait()
+	w.hooks.to.CloseIdleConnections()
 	return errors.Join(errs...)
 }
 
@@ -107,4 +114,45 @@ func (w *world) close() error {
 func (w *world) pending() int {
 	c := w.stripe.Ledger().Webhooks
 	return c.Pending + c.Taken
+}
+
+// watched sends Stripe's webhooks and notes which orders are paid, once the program has taken the webhook that says so.
+type watched struct {
+	to  *http.Transport
+	way *progress
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *watched) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.to.RoundTrip(r)
+	if err != nil || res.StatusCode != http.StatusOK || r.GetBody == nil {
+		return res, err
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return res, nil // not told apart from a webhook of another kind
+	}
+	var event struct {
+		Type string `json:"type"`
+		Data struct {
+			Object struct {
+				Metadata json.RawMessage `json:"metadata"`
+			} `json:"object"`
+		} `json:"data"`
+	}
+	if json.NewDecoder(body).Decode(&event) == nil && event.Type == "payment_intent.succeeded" {
+		t.way.pass(orderOf(event.Data.Object.Metadata), ended)
+	}
+	return res, nil
+}
+
+// orderOf reads the order out of an object that names it; "" if it does not.
+func orderOf(raw []byte) string {
+	var about struct {
+		Order string `json:"order_id"`
+	}
+	if json.Unmarshal(raw, &about) != nil {
+		return ""
+	}
+	return about.Order
 }

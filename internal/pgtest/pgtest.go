@@ -75,10 +75,11 @@ func New(t testing.TB) string {
 var shared = &process{}
 
 type process struct {
-	mu     sync.Mutex
-	inMain bool
-	server *Server
-	err    error // of the one attempt to start it
+	mu        sync.Mutex
+	inMain    bool
+	server    *Server
+	err       error // of the one attempt to start it
+	templates map[string]*template
 }
 
 func (p *process) open() {
@@ -105,14 +106,18 @@ func (p *process) url(ctx context.Context) (string, error) {
 	return p.server.URL(), nil
 }
 
-func (p *process) close() error {
+func (p *process) close() (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inMain = false
-	if p.server == nil {
-		return nil
+	for _, t := range p.templates {
+		err = errors.Join(err, t.release())
 	}
-	err := p.server.Stop()
+	p.templates = nil
+	if p.server == nil {
+		return err
+	}
+	err = errors.Join(err, p.server.Stop())
 	p.server, p.err = nil, nil
 	return err
 }

@@ -1,11 +1,18 @@
 package pgtest_test
 
 import (
+	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,4 +158,82 @@ func exec(t *testing.T, db *sql.DB, statement string) {
 	if _, err := db.ExecContext(t.Context(), statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
+}
+
+func TestFromTemplatePreparesOnce(t *testing.T) {
+	t.Parallel()
+	var prepared atomic.Int32
+	name := strings.ToLower(rand.Text())
+	prepare := func(url string) error {
+		prepared.Add(1)
+		db, err := sql.Open("postgres", url)
+		if err != nil {
+			return err
+		}
+		_, err = db.ExecContext(t.Context(), `create table kept as select 41 as n`)
+		return errors.Join(err, db.Close())
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			db := open(t, pgtest.FromTemplate(t, name, prepare))
+			var n int
+			if err := db.QueryRowContext(t.Context(), `update kept set n = n + 1 returning n`).Scan(&n); err != nil || n != 42 {
+				t.Errorf("a copy has %d, %v", n, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := prepared.Load(); n != 1 {
+		t.Errorf("prepared %d times", n)
+	}
+}
+
+func TestFromTemplateEndsConnectionsWithTheTest(t *testing.T) {
+	t.Parallel()
+	var conn *sql.Conn
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	outer := t
+	t.Run("inner", func(t *testing.T) {
+		url := pgtest.FromTemplate(t, strings.ToLower(rand.Text()), func(string) error { return nil })
+		var err error
+		if conn, err = open(outer, url).Conn(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.PingContext(ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for conn.PingContext(ctx) == nil { // the server ends it in its own time
+	}
+	if ctx.Err() != nil {
+		t.Error("a connection outlived its test")
+	}
+	_ = conn.Close()
+}
+
+func TestFromTemplateReportsWhatPrepareDid(t *testing.T) {
+	t.Parallel()
+	f := &failing{TB: t}
+	done := make(chan struct{})
+	go func() { // Fatalf ends the goroutine
+		defer close(done)
+		pgtest.FromTemplate(f, strings.ToLower(rand.Text()), func(string) error { return errors.New("no luck") })
+	}()
+	<-done
+	if !strings.Contains(f.message, "no luck") {
+		t.Errorf("failed with %q", f.message)
+	}
+}
+
+// failing notes what a test fails with.
+type failing struct {
+	testing.TB
+	message string
+}
+
+func (f *failing) Fatalf(format string, args ...any) {
+	f.message = fmt.Sprintf(format, args...)
+	runtime.Goexit()
 }

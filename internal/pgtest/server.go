@@ -31,6 +31,9 @@ const (
 	portAttempts = 3
 )
 
+// throwawaySetting tells whoever connects that nothing needs to be tidied up on this server.
+const throwawaySetting = "hooksaga.throwaway"
+
 // settings keep the server small, and honest: what it acknowledges is on the disk.
 func settings() map[string]string {
 	return map[string]string{
@@ -43,6 +46,7 @@ func settings() map[string]string {
 		"max_connections":    "200",
 		"timezone":           "UTC",
 		"log_timezone":       "UTC",
+		throwawaySetting:     "on",
 	}
 }
 
@@ -146,9 +150,10 @@ func (s *Server) URL() string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
 }
 
-// Stop ends the server in order, closing connections, and removes everything it made. It is safe to repeat.
+// Stop ends the server, closing connections, and removes everything it made. It is safe to repeat. No checkpoint: what
+// it would write to the disk is removed.
 func (s *Server) Stop() error {
-	err := s.halt(syscall.SIGINT)
+	err := s.halt(syscall.SIGQUIT)
 	return errors.Join(err, os.RemoveAll(filepath.Dir(s.dir)))
 }
 
