@@ -12,7 +12,7 @@ import (
 // A main with some of the built-in sagas, asked what it has.
 func Example() {
 	err := hooksaga.Run(context.Background(),
-		hooksaga.Sagas(sagas.OrderPayment(), sagas.CancelAccess()),
+		hooksaga.Sagas(sagas.CancelAccess(), sagas.OrderPayment()),
 		hooksaga.Args("sagas", "definitions"), hooksaga.Output(os.Stdout, os.Stderr))
 	fmt.Println(err)
 	// Output:
