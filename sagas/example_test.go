@@ -6,14 +6,9 @@ import (
 	"github.com/hooksaga/hooksaga/sagas"
 )
 
-// The sagas that ship, and what starts or continues them.
+// Each saga is a value: it has a name, and says what it wants to hear of.
 func Example() {
-	for _, d := range sagas.All() {
-		fmt.Println(d.Name(), len(d.Patterns()))
-	}
-	// Output:
-	// cancel-access 1
-	// order-payment 2
-	// payments-completed 1
-	// subscription-access 3
+	d := sagas.OrderPayment()
+	fmt.Println(d.Name(), d.Patterns(), d.Timers())
+	// Output: order-payment [{orders order.placed} {stripe payment_intent.succeeded}] [no-answer]
 }

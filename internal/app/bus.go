@@ -164,13 +164,8 @@ func (n *node) kafka(ctx context.Context, hints *engine.Hints) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, provider := range append(n.providers(), eventstore.Self) {
-		for _, topic := range bus.DefaultTopics().Names(provider) {
-			if topic == bus.TopicPaymentsCompleted || provider != eventstore.Self && topic == bus.TopicEvents {
-				continue // what is said there is for others
-			}
-			router.AddConsumerHandler(bus.SubscriptionName(provider), topic, k.Subscriber(), n.hint(hints, store.StoreID))
-		}
+	for name, topic := range n.subscriptions() {
+		router.AddConsumerHandler(name, topic, k.Subscriber(), n.hint(hints, store.StoreID))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -200,6 +195,16 @@ func (n *node) kafka(ctx context.Context, hints *engine.Hints) (err error) {
 		err = errors.Join(err, <-failed)
 	}
 	return err
+}
+
+// subscriptions are the topics that this process's sagas hear of, by the name of the subscription: what providers sent,
+// and what hooksaga itself said. payments.completed is for others.
+func (n *node) subscriptions() map[string]string {
+	all := map[string]string{bus.SubscriptionName(eventstore.Self): bus.TopicEvents}
+	for _, provider := range n.providers() {
+		all[bus.SubscriptionName(provider)] = "integration-" + provider + "-events"
+	}
+	return all
 }
 
 // hint is the Watermill handler of one topic: it keeps what a record says, and leaves the rest to the store.

@@ -163,12 +163,23 @@ func (d *Dispatcher) try(ctx context.Context, j *job, build func() (driver.Batch
 	case v.Code == driver.Committed:
 		return nil
 	case v.Code == driver.AlreadyDone:
-		return nil // by this commit, tried before, or by whoever holds the command now: it has its one outcome
+		return d.whose(ctx, j)
 	}
 	if err := d.reread(ctx, j); err != nil {
 		return err
 	}
 	return errConflict
+}
+
+// whose tells by whom a command was ended that has its one outcome: nil is this claim, by an earlier try of the same
+// commit; errFenced is whoever has claimed it since. What cannot be read is taken for this claim's: nothing is left to
+// store.
+func (d *Dispatcher) whose(ctx context.Context, j *job) error {
+	rows, err := d.rows.Commands(ctx, []string{j.row.ID})
+	if err != nil || len(rows) == 0 || rows[0].Fence == j.fence {
+		return nil
+	}
+	return errFenced
 }
 
 // reread reads the row, and then who asks: in this order, an asker who is missed changes the revision. It returns
