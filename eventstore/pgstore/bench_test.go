@@ -58,7 +58,7 @@ func stripeEvent(n int, body []byte) driver.Event {
 
 // 64 callers with single events of 3.6 KB, grouped as they queue up.
 func BenchmarkGrouped(b *testing.B) {
-	s, _ := open(b)
+	s, _ := openOwn(b)
 	store, body := eventstore.New(s, eventstore.Options{}), webhook(3600)
 	fromCallers(b, func(_, n int) error {
 		e := stripeEvent(n, body)
@@ -69,7 +69,7 @@ func BenchmarkGrouped(b *testing.B) {
 
 // The same, one call for each.
 func BenchmarkUngrouped(b *testing.B) {
-	s, _ := open(b)
+	s, _ := openOwn(b)
 	body := webhook(3600)
 	fromCallers(b, func(_, n int) error {
 		_, err := s.Commit(b.Context(), []driver.Batch{batch(driver.Append{Event: stripeEvent(n, body), Expect: driver.Any})})
@@ -79,7 +79,7 @@ func BenchmarkUngrouped(b *testing.B) {
 
 // What a service without an event store does: insert, on a connection of its own, with a unique id.
 func BenchmarkPlainInsert(b *testing.B) {
-	_, url := open(b)
+	_, url := openOwn(b)
 	c := raw(b, url)
 	exec(b, c, `create table plain (id text primary key, received_at timestamptz not null default now(), body bytea not null)`)
 	stmts := make([]*sql.Stmt, callers)
@@ -102,7 +102,7 @@ func BenchmarkCommit(b *testing.B) {
 	for _, size := range []int{300, 3600} {
 		for _, n := range []int{1, 16, 64, 256} {
 			b.Run(fmt.Sprintf("%dx%dB", n, size), func(b *testing.B) {
-				s, _ := open(b)
+				s, _ := openOwn(b)
 				body, next := webhook(size), 0
 				batches := make([]driver.Batch, n)
 				for b.Loop() {
@@ -122,7 +122,7 @@ func BenchmarkCommit(b *testing.B) {
 
 // A call with nothing in it: what the lock, the settings and the commit cost alone.
 func BenchmarkEmpty(b *testing.B) {
-	s, _ := open(b)
+	s, _ := openOwn(b)
 	for b.Loop() {
 		if _, err := s.Commit(b.Context(), make([]driver.Batch, 1)); err != nil {
 			b.Fatal(err)
@@ -132,7 +132,7 @@ func BenchmarkEmpty(b *testing.B) {
 
 // One poll of a reader that has caught up.
 func BenchmarkTail(b *testing.B) {
-	s, _ := open(b)
+	s, _ := openOwn(b)
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	for b.Loop() {

@@ -27,7 +27,7 @@
 //
 // # Schema
 //
-// Tables are those of design section 4, in the schema that search_path names first; Migrate makes them, and creates that
+// Tables are in the schema that search_path names first; Migrate makes them, and creates that
 // schema if it is not there. Events are partitioned by position, ten million to a partition; Commit adds partitions
 // before they are needed. For people there are views: hooksaga_events (bodies as text), hooksaga_decisions,
 // hooksaga_instances, hooksaga_commands and webhook_events_processed. `select hooksaga_grant('role')`, run by the owner of

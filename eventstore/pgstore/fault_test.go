@@ -102,7 +102,7 @@ func TestKilledAtRandom(t *testing.T) {
 			killed += value[int](t, c, `select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity
 				where datname = current_database() and pid <> pg_backend_pid() and state = 'active'
 				order by random() limit 1) a`)
-			exec(t, c, `select pg_sleep(0.01)`)
+			exec(t, c, `select pg_sleep(0.03)`)
 		}
 	}
 	close(unknown)
@@ -142,7 +142,7 @@ func TestPoolHeals(t *testing.T) {
 // A standby answers 25006. What the pool holds is dropped, and the next call finds the server writable again.
 func TestReadOnlyServer(t *testing.T) {
 	t.Parallel()
-	_, u := open(t)
+	_, u := openOwn(t)
 	c := raw(t, u)
 	s := handle(t, u)
 	db := value[string](t, c, `select current_database()`)
@@ -172,7 +172,7 @@ func TestReadOnlyServer(t *testing.T) {
 // A long transaction elsewhere in the database neither hides new events from readers nor stops writers.
 func TestForeignLongTransaction(t *testing.T) {
 	t.Parallel()
-	s, url := open(t)
+	s, url := openOwn(t)
 	c := raw(t, url)
 	exec(t, c, `create table foreign_work (n int)`)
 	exec(t, c, `begin isolation level repeatable read`)
@@ -207,7 +207,7 @@ func TestForeignLongTransaction(t *testing.T) {
 // A role's own defaults do not weaken a commit.
 func TestRoleDefaults(t *testing.T) {
 	t.Parallel()
-	_, u := open(t)
+	_, u := openOwn(t)
 	c := raw(t, u)
 	role := value[string](t, c, `select 'weak_' || current_database()`)
 	exec(t, c, `create role `+role+` login password 'dev'`)

@@ -74,6 +74,11 @@ func TestSchemas(t *testing.T) {
 	in := func(schema string) string {
 		return with(t, u, func(_ *url.URL, q url.Values) { q.Set("search_path", schema) })
 	}
+	for _, schema := range []string{"shop_one", "shop_two"} {
+		if err := pgstore.Migrate(t.Context(), in(schema), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	one, two := handle(t, in("shop_one")), handle(t, in("shop_two"))
 	commit(t, one, batch(event("s", "x", driver.NoStream)))
 	commit(t, one, batch(event("s", "y", 1)))
@@ -88,7 +93,7 @@ func TestSchemas(t *testing.T) {
 // Partitions are added before they are needed, while a reader holds the table, and positions cross their bounds.
 func TestPartitions(t *testing.T) {
 	t.Parallel()
-	s, u := open(t)
+	s, u := openOwn(t)
 	c := raw(t, u)
 	exec(t, c, `update head set partition_size = 50`)
 	exec(t, c, `drop table events_0`)

@@ -12,7 +12,7 @@ import (
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(tb testing.TB) storetest.Backend {
-		url := migrated(tb)
+		url := recycled(tb)
 		return storetest.Backend{
 			Open: func(tb testing.TB) driver.Store {
 				tb.Helper()

@@ -7,6 +7,9 @@
 // The server is the one that TEST_POSTGRES_URL names. Without that variable the first test that asks starts a throwaway
 // server from the machine's own Postgres programs, and Main stops it after the last test, failed or not. Where neither is
 // possible the tests fail: a test that did not run proves nothing.
+//
+// New gives an empty database. Where many tests begin with the same schema, FromTemplate gives copies of one that was
+// made once, and Recycled gives one test after another the same few.
 package pgtest
 
 import (

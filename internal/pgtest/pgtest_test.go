@@ -213,6 +213,35 @@ func TestFromTemplateEndsConnectionsWithTheTest(t *testing.T) {
 	_ = conn.Close()
 }
 
+func TestRecycledGivesADatabaseAgainOnceItIsReset(t *testing.T) {
+	t.Parallel()
+	name, prepared, seen := strings.ToLower(rand.Text()), 0, map[string]int{}
+	prepare := func(url string) error {
+		prepared++
+		db, err := sql.Open("postgres", url)
+		if err != nil {
+			return err
+		}
+		_, err = db.ExecContext(t.Context(), `create table rows (n int)`)
+		return errors.Join(err, db.Close())
+	}
+	for range 3 {
+		t.Run("inner", func(t *testing.T) {
+			url := pgtest.Recycled(t, name, prepare, `truncate rows`)
+			seen[url]++
+			db := open(t, url)
+			var n int
+			if err := db.QueryRowContext(t.Context(), `select count(*) from rows`).Scan(&n); err != nil || n != 0 {
+				t.Errorf("%d rows, %v", n, err)
+			}
+			exec(t, db, `insert into rows values (1)`)
+		})
+	}
+	if prepared != 1 || len(seen) != 1 {
+		t.Errorf("prepared %d times, %d databases", prepared, len(seen))
+	}
+}
+
 func TestFromTemplateReportsWhatPrepareDid(t *testing.T) {
 	t.Parallel()
 	f := &failing{TB: t}

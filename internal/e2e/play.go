@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// show is one run of a plan.
+type show struct {
+	plan    plan
+	log     io.Writer
+	place   *place
+	world   *world
+	program *program
+	load    *load
+	orders  []order
+	way     *progress
+	kills   int
+}
+
+// windows is how many times the webhooks posted at once may be under way as orders: enough to pile up behind a killed
+// process, and few enough for kills to hit orders at every step.
+const windows = 8
+
+// stalled is how long nothing may move before the run gives up waiting. The longest pause that a run has is the lease of
+// a killed process and the backoff of a command, seconds both.
+const stalled = time.Minute
+
+// play does what the plan says and compares. An error means that it could not be done; what came of it, even if that is
+// that the program stopped doing anything, is in the result.
+func play(ctx context.Context, p plan, log io.Writer) (res result, err error) {
+	dir, err := os.MkdirTemp("", "hooksaga-e2e-")
+	if err != nil {
+		return res, err
+	}
+	defer func() {
+		if err == nil && len(res.differences) == 0 || ctx.Err() != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+			return
+		}
+		fmt.Fprintf(log, "e2e: logs, ledger and what the store says are in %s\n", dir)
+	}()
+	s := &show{plan: p, log: log, orders: placing(p, time.Now())}
+	s.way = newProgress(s.orders, windows*p.parallel)
+	if s.place, err = prepare(ctx, p, dir); err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, s.place.remove(context.WithoutCancel(ctx))) }()
+	s.say("building hooksaga with the race detector")
+	if s.program, err = newProgram(ctx, dir); err != nil {
+		return res, err
+	}
+	if s.world, err = newWorld(ctx, p, s.program.url("/stripe/webhook"), s.way); err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, s.world.close()) }()
+	s.program.configure(s.place, s.world)
+	defer func() { err = errors.Join(err, s.program.stop()) }()
+	return s.run(ctx, dir)
+}
+
+// run drives the load, waits for its end, stops the program and compares.
+func (s *show) run(ctx context.Context, dir string) (res result, err error) {
+	started := time.Now()
+	if err := s.program.start(ctx); err != nil {
+		return res, err
+	}
+	s.load = newLoad(s.program.url("/webhooks/orders"), ordersSecret, s.orders, s.plan.parallel, s.way)
+	giveUp := s.drive(ctx, deliveries(s.plan, s.orders))
+	if giveUp == nil {
+		giveUp = s.settle(ctx)
+	}
+	if ctx.Err() != nil {
+		return res, context.Cause(ctx)
+	}
+	if err := s.program.stop(); err != nil {
+		giveUp = errors.Join(giveUp, err)
+	}
+	placed, twice, refused := s.load.outcome()
+	if giveUp != nil {
+		res.differences = append(res.differences, giveUp.Error())
+	}
+	res.differences = append(res.differences, refused...)
+	if n := len(s.orders) - len(placed); n > 0 {
+		res.differences = append(res.differences, fmt.Sprintf("%d of %d orders were never acknowledged", n, len(s.orders)))
+	}
+	e, err := gather(ctx, s.program, s.place, s.world, placed)
+	if err != nil {
+		return res, errors.Join(giveUp, err)
+	}
+	res.differences = append(res.differences, judge(e)...)
+	found, err := inspect(s.program.logs)
+	if err != nil {
+		return res, err
+	}
+	res.differences = append(res.differences, found...)
+	res.counts = s.count(e, twice)
+	res.differences = append(res.differences, res.counts.zeros()...)
+	s.say("%s after %s", res.counts, time.Since(started).Round(time.Second))
+	if len(res.differences) > 0 {
+		err = e.keep(dir)
+	}
+	return res, err
+}
+
+// drive places the orders and kills the serving process meanwhile, until both are done or something makes that
+// impossible.
+func (s *show) drive(ctx context.Context, deliveries []int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	placed := make(chan struct{})
+	var side sync.WaitGroup
+	side.Go(func() {
+		if err := s.keepKilling(ctx, placed); err != nil {
+			cancel(err)
+		}
+	})
+	watching, seen := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { s.watch(watching, cancel) })
+	s.load.run(ctx, deliveries, s.plan.parallel)
+	close(placed)
+	side.Wait()
+	seen()
+	watch.Wait()
+	return context.Cause(ctx)
+}
+
+// keepKilling kills and restarts the serving process at each of the plan's moments, and watches over it until the
+// orders are placed.
+func (s *show) keepKilling(ctx context.Context, placed <-chan struct{}) error {
+	for _, moment := range moments(s.plan) {
+		if err := s.reach(ctx, moment); err != nil {
+			return err
+		}
+		if err := s.program.kill(); err != nil {
+			return err
+		}
+		passed, _ := s.way.count()
+		if passed < s.way.total() {
+			s.kills++
+		}
+		s.say("killed at step %d of %d", passed, s.way.total())
+		if err := s.program.start(ctx); err != nil {
+			return err
+		}
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-placed:
+			return s.program.alive()
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := s.program.alive(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// reach waits for a step, and fails if the serving process ends by itself before.
+func (s *show) reach(ctx context.Context, step int) error {
+	for {
+		look, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+		err := s.way.wait(look, step)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		if err := s.program.alive(); err != nil {
+			return err
+		}
+	}
+}
+
+// watch reports progress, and gives up when there has been none for long.
+func (s *show) watch(ctx context.Context, giveUp context.CancelCauseFunc) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	last, since := 0, time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			passed, _ := s.way.count()
+			s.say("step %d of %d", passed, s.way.total())
+			if passed != last {
+				last, since = passed, now
+			}
+			if now.Sub(since) > stalled {
+				giveUp(fmt.Errorf("no order moved for %s: %d of %d steps passed", stalled, passed, s.way.total()))
+				return
+			}
+		}
+	}
+}
+
+func (s *show) say(format string, args ...any) {
+	fmt.Fprintf(s.log, "e2e %s+%s seed %d: %s\n", s.plan.store, s.plan.bus, s.plan.seed, fmt.Sprintf(format, args...))
+}
+
+// count reads off what really happened.
+func (s *show) count(e evidence, twice int) counts {
+	c := counts{dup: twice + e.Ledger.Webhooks.Twice, kills: s.kills}
+	for _, f := range e.Ledger.Faults {
+		switch f.Name {
+		case faultLost:
+			c.lost = f.Executed
+		case faultFailed:
+			c.failed = f.Hits
+		case faultDecline:
+			c.declined = f.Hits
+		}
+	}
+	return c
+}
