@@ -40,7 +40,7 @@ func (c Config) client() (*sarama.Config, error) {
 	s.Consumer.Return.Errors = true
 	s.Consumer.Retry.Backoff = 500 * time.Millisecond
 	s.Consumer.MaxProcessingTime = 30 * time.Second
-	s.Consumer.Group.Rebalance.Timeout = time.Minute
+	s.Consumer.Group.Rebalance.Timeout = c.Timeout // below Net.ReadTimeout: a join must be answered before it is given up
 	if err := c.TLS.apply(s); err != nil {
 		return nil, err
 	}

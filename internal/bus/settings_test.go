@@ -32,6 +32,7 @@ func TestSettingsThatLoseNothing(t *testing.T) {
 		"retries":                s.Producer.Retry.Max >= 1 && s.Producer.Retry.BackoffFunc(3, 5) > s.Producer.Retry.BackoffFunc(1, 5),
 		"bounded":                s.Net.DialTimeout <= 5*time.Second && s.Net.ReadTimeout <= 10*time.Second && s.Metadata.Timeout > 0,
 		"longer than the broker": s.Net.ReadTimeout > s.Producer.Timeout,
+		"join answered in time":  s.Consumer.Group.Rebalance.Timeout < s.Net.ReadTimeout,
 		"client id":              s.ClientID == "hooksaga-engine",
 	} {
 		if !ok {
