@@ -12,13 +12,25 @@ import (
 	"github.com/hooksaga/hooksaga/commands/charge/chargetest"
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/internal/cli"
+	"github.com/hooksaga/hooksaga/internal/config"
 	"github.com/hooksaga/hooksaga/internal/engine"
 )
 
 // CLI is what the command line starts.
 func (a *App) CLI() cli.App {
 	return cli.App{Serve: a.Serve, Dev: a.Dev, Demo: a.Demo, Simulator: a.Simulator, OpenStore: a.OpenStore,
-		Migrate: a.Migrate, MigrationStatus: a.MigrationStatus, Redrive: redrive, BuildEvent: buildEvent}
+		Migrate: a.Migrate, MigrationStatus: a.MigrationStatus, Deliverable: a.deliverable, Redrive: redrive, BuildEvent: buildEvent}
+}
+
+// deliverable tells which commands a process of this configuration executes. It is not known where the configuration is
+// no serving process's, such as an auditor's that names only the store, or where other processes have other roles.
+func (a *App) deliverable(c config.Config) func(string) bool {
+	n := &node{App: a, config: c}
+	serves := config.IsSet(c.StripeKey) || len(n.providers()) > 0
+	if !serves || n.register() != nil {
+		return nil
+	}
+	return n.deliverable()
 }
 
 func redrive(ctx context.Context, s *eventstore.Store, saga, key, reason string) (int, error) {

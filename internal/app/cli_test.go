@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/hooksaga/hooksaga/ingest"
 	"github.com/hooksaga/hooksaga/ingest/hmachook"
 	"github.com/hooksaga/hooksaga/ingest/stripehook"
+	"github.com/hooksaga/hooksaga/internal/config"
 )
 
 func TestBuiltEventsAreNewAndReadable(t *testing.T) {
@@ -40,5 +42,30 @@ func TestBuiltEventsAreNewAndReadable(t *testing.T) {
 				t.Errorf("got %+v about %q, %v", o, events[0].Subject, err)
 			}
 		}
+	}
+}
+
+func TestDeliverableIsToldByAServingConfigurationOnly(t *testing.T) {
+	t.Parallel()
+	load := func(environ ...string) func(string) bool {
+		c, err := config.Load(config.Input{ReadFile: os.ReadFile, Reading: true, Environ: environ})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return (&App{}).deliverable(c)
+	}
+	if load("HOOKSAGA_STORE=sqlite:x.db") != nil {
+		t.Error("told by an auditor's configuration")
+	}
+	serving := load("STRIPE_WEBHOOK_SECRET=whsec_dev_stripe", "STRIPE_KEY=sk_test_dev_key")
+	if serving == nil || !serving("charge") || serving("cancel-order") {
+		t.Error("charge is deliverable, cancel-order is not")
+	}
+	called := load("STRIPE_WEBHOOK_SECRET=whsec_dev_stripe", "HOOKSAGA_CALLBACK_URL=http://127.0.0.1:1/", "HOOKSAGA_CALLBACK_SECRET=whsec_ZGV2ZWxvcG1lbnQgb25seSBzZWNyZXQ=")
+	if called == nil || called("charge") || !called("cancel-order") {
+		t.Error("cancel-order is deliverable, charge is not")
+	}
+	if load("STRIPE_WEBHOOK_SECRET=whsec_dev_stripe", "PAYMENTS_MODE=webhook-receiver") != nil {
+		t.Error("told by one of several roles")
 	}
 }

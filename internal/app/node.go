@@ -74,14 +74,7 @@ func (n *node) build() error {
 		host = "unknown"
 	}
 	n.holder = fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8])
-	n.router = &commands.Router{}
-	for _, register := range n.Commands {
-		register(n.router)
-	}
-	if err := n.gateways(); err != nil {
-		return err
-	}
-	if err := n.router.Check(); err != nil {
+	if err := n.register(); err != nil {
 		return err
 	}
 	n.dispatcher = dispatch.New(n.store, n.router, dispatch.Config{Workers: n.config.Workers, Lease: n.config.Lease}, n.log, dispatchObserver{n.metrics})
@@ -89,6 +82,18 @@ func (n *node) build() error {
 		Observe: n.metrics.input,
 		Reserve: func(name string) (engine.Reservation, bool) { return n.dispatcher.TryReserve(name) }})
 	return nil
+}
+
+// register makes the router of all commands that this process executes.
+func (n *node) register() error {
+	n.router = &commands.Router{}
+	for _, register := range n.Commands {
+		register(n.router)
+	}
+	if err := n.gateways(); err != nil {
+		return err
+	}
+	return n.router.Check()
 }
 
 // gateways registers the handlers of commands that this process is configured for.

@@ -43,6 +43,9 @@ type App struct {
 	OpenStore       func(ctx context.Context, c config.Config, readOnly bool) (*eventstore.Store, error)
 	Migrate         func(context.Context, config.Config) error
 	MigrationStatus func(context.Context, config.Config) (any, error) // a value that encodes as a JSON array of flat objects
+	// Deliverable tells which commands a process of this configuration executes; a nil function is not known. It is asked
+	// with what was read from this command line's own surroundings.
+	Deliverable func(config.Config) func(command string) bool
 	// Redrive marks parked inputs of an instance to be run again, and returns how many.
 	Redrive func(ctx context.Context, s *eventstore.Store, saga, key, reason string) (int, error)
 	// BuildEvent makes the body of a webhook as the provider would send it, fields replaced as sets ("amount=4200") say.
@@ -66,6 +69,9 @@ type cli struct {
 	Deps
 	format string // -o
 	file   string // --config
+
+	// deliverable tells which commands somebody executes, as far as the configuration says; nil: it does not.
+	deliverable func(command string) bool
 }
 
 // New returns the root command. It writes nothing but what its commands say, and returns errors instead of printing them:

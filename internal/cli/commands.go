@@ -23,6 +23,8 @@ func (c *cli) commandsList() *cobra.Command {
 	var q driver.CommandQuery
 	cmd := &cobra.Command{
 		Use: "list", Short: "List commands, ordered by id",
+		Long: "List commands, ordered by id. With the settings of the process that serves, a pending command that nobody is configured\n" +
+			"to execute is shown as undeliverable.",
 		Example: `  hooksaga commands list --name charge --status pending
   hooksaga commands list --correlation-id ordevt_1 -o jsonl`,
 		Args: args(0, "no arguments"),
@@ -41,7 +43,7 @@ func (c *cli) commandsList() *cobra.Command {
 					return s.Driver().ListCommands(ctx, q)
 				})
 			})
-			views := mapped(rows, func(d driver.Command) console.CommandView { return console.ViewCommand(d, nil) })
+			views := mapped(rows, func(d driver.Command) console.CommandView { return console.ViewCommand(d, c.deliverable) })
 			return list(c, cmd, "commands", views, commandColumns())
 		})
 	}
@@ -71,7 +73,7 @@ func (c *cli) commandsShow() *cobra.Command {
 				if len(rows) == 0 {
 					return missing("`hooksaga commands list` shows which there are", "there is no command %q", given[0])
 				}
-				v := console.ViewCommand(rows[0], nil)
+				v := console.ViewCommand(rows[0], c.deliverable)
 				return show(c, cmd, v, func(t *table) { commandTable(t, v) })
 			})
 		},

@@ -73,7 +73,7 @@ func (c *cli) sagasShow() *cobra.Command {
 				return err
 			}
 			return c.reading(cmd, func(ctx context.Context, s *eventstore.Store) error {
-				d, found, err := console.Detail(ctx, s, name, key, c.Now(), nil)
+				d, found, err := console.Detail(ctx, s, name, key, c.Now(), c.deliverable)
 				if err != nil {
 					return err
 				}

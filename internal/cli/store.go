@@ -30,6 +30,9 @@ func (c *cli) opened(cmd *cobra.Command, readOnly bool, f func(context.Context, 
 		return unopened(cfg, err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if c.App.Deliverable != nil {
+		c.deliverable = c.App.Deliverable(cfg)
+	}
 	return f(cmd.Context(), store)
 }
 
