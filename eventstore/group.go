@@ -273,6 +273,9 @@ func (t touched) add(b *driver.Batch) bool {
 	for _, c := range b.Commands {
 		note("c", c.Command.ID, true)
 	}
+	for _, a := range b.Askers {
+		note("k", a.Command+"\x00"+a.Instance+"\x00"+a.Cause, true)
+	}
 	if b.Activate != "" {
 		note("a", b.Activate, true)
 	}

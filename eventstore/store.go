@@ -47,7 +47,7 @@ type Appended struct {
 // Append adds events to stream, all or none, and returns when they are durable: one result an event, in order. An event
 // whose source and id are known, from before or from earlier in the same call, is not added again: its earlier place is
 // returned. expect is the version of the stream before this append; it is not checked when every event is known.
-// CorrelationID is set to the event's ID where it is empty.
+// CorrelationID is set to the event's ID where it is empty. The store keeps the bodies; they must not be changed.
 //
 // Errors: ErrInvalid, ErrBusy, ErrWrongExpectedVersion, ErrUnavailable (see there), or the context's when it ends
 // while the append waits, with the same meaning as ErrUnavailable.

@@ -75,8 +75,9 @@ func (t tail) after(p Position, limit int) ([]Event, bool) {
 	return out, true
 }
 
-// After returns up to limit events after a position, in order and without holes, none if there are none yet: what a
-// reader that follows the store asks for, again and again. It takes them from memory where it can.
+// After returns up to limit events (at least 1) after a position, in order and without holes, none if there are none yet: what a
+// reader that follows the store asks for, again and again. It takes them from memory where it can, and their bodies are
+// then those that were appended: they are not to be changed.
 func (s *Store) After(ctx context.Context, p Position, limit int) ([]Event, error) {
 	if held, ok := s.tail.after(p, limit); ok {
 		return held, nil

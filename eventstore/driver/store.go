@@ -25,12 +25,13 @@ type Store interface {
 	// Commit stores batches, in one transaction, judging each on its own in the order given: one verdict a batch.
 	//
 	// The batches of one call are disjoint: no two name the same event (source and id), instance, queue guard, timer or
-	// command, and none expects a version of a stream to which another appends. (eventstore.Store sees to that.)
+	// command or asker, and none expects a version of a stream to which another appends. (eventstore.Store sees to that.)
 	//
 	// Within a batch, known ids are judged first (AlreadyDone, IDReused), then expected versions, over the events that
-	// are left and only if any are, then queue, instances, commands and timers (Conflict). Positions and versions are
+	// are left and only if any are, then the queue (AlreadyDone before Conflict, whichever input comes first, so that a
+	// repeat of a commit is told that it is done), then instances, commands and timers (Conflict). Positions and versions are
 	// given to the events of committed batches only, in the order of batches and events: contiguous, in commit order.
-	// Recorded is the same for a whole commit and never runs backwards.
+	// Recorded is the same for a whole commit; that of events never runs backwards.
 	//
 	// When Commit returns without error, the batches are durable. An error is about the whole call, and nothing was
 	// stored unless it is ErrUnavailable: then it is not known. ErrBadData may be the fault of one batch only: the

@@ -126,9 +126,8 @@ func (j *judgement) queue(ctx context.Context) error {
 				return nil
 			}
 		default:
-			if !there {
-				j.conflict(guard)
-				return nil
+			if !there && j.verdict.Code == driver.Committed {
+				j.conflict(guard) // unless a later input shows that all of it is done
 			}
 		}
 	}

@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(testing.TB) Backend) {
 		{"atomic", atomicTests()}, {"queue", queueTests()}, {"instances", instanceTests()}, {"commands", commandTests()},
 		{"claim", claimTests()}, {"timers", timerTests()}, {"leases", leaseTests()}, {"sagas", sagaTests()},
 		{"query", queryTests()}, {"handles", handleTests()}, {"prune", pruneTests()},
+		{"linear", linearTests()}, {"property", propertyTests()},
 	}
 	for _, theme := range themes {
 		t.Run(theme.name, func(t *testing.T) {

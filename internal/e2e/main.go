@@ -8,6 +8,8 @@
 // all webhooks, the order service's and Stripe's, is delivered twice; the simulator cuts answers after the effect, fails
 // before one and declines; and the serving process is killed and started again while orders are under way. Faults, kills
 // and orders are drawn from the seed by what they happen to, not by when.
+// At most so many orders are under way at once that kills meet them at every step of their lives. On Kafka it also listens to
+// the topics: everything has to be there, each key in order, and the program's consumer group has to catch up.
 //
 // Postgres is the server that TEST_POSTGRES_URL names, Kafka the one that TEST_KAFKA_BROKERS names; without these a
 // throwaway Postgres is started, and Kafka is one that is only pretended, in this process.
