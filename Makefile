@@ -11,6 +11,10 @@ STORE = sqlite
 BUS = inprocess
 SEED = 1
 
+# What sim runs.
+SEEDS = 1000
+FROM = 1
+
 # Packages compiled and tested at once. The slowest tests wait for servers, so two cores carry two.
 JOBS = 2
 TEST_TIMEOUT = 10m
@@ -48,6 +52,9 @@ e2e: bin/testenv ## 2,000 orders through the real binary under faults and kills:
 	bin/testenv -cc $$(test $(STORE) = sqlite || echo -postgres) $$(test $(BUS) = inprocess || echo -kafka) -- \
 		$(GO) run ./internal/e2e -store $(STORE) -bus $(BUS) -seed $(SEED)
 
+sim: ## the simulation: SEEDS= how many, FROM= the first
+	$(GO) test ./internal/sim -count=1 -timeout 30m -run TestSeeds -args -seeds=$(SEEDS) -from=$(FROM)
+
 check: ## format, vet, staticcheck, the rules of the tree, paths in the docs
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
@@ -73,5 +80,5 @@ clean: ## remove what was built
 bin/testenv: always
 	@$(GO) build -o bin/testenv ./internal/testenv
 
-.PHONY: help build demo test test-with-servers test-fast e2e check bench vuln up down clean always
+.PHONY: help build demo test test-with-servers test-fast e2e sim check bench vuln up down clean always
 always:

@@ -59,8 +59,9 @@ const (
 	QueueAdd
 	// QueueTake removes an input. If it is not there, the batch is a Conflict.
 	QueueTake
-	// QueueMark replaces Instance, Reason, Error, Attempts and Redriven of an input. If it is not there, the batch is a
-	// Conflict.
+	// QueueMark replaces Instance, Reason, Error, Attempts and Redriven of an input. If it is not there, or is in the queue
+	// of an instance while Instance is "" here, the batch is a Conflict: what is not routed has no instance's revision that
+	// would tell.
 	QueueMark
 )
 

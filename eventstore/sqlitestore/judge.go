@@ -99,7 +99,7 @@ func (j *judgement) versions(ctx context.Context) error {
 }
 
 const (
-	selectQueued  = `select 1 from queue where guard = ?`
+	selectQueued  = `select instance from queue where guard = ?`
 	selectDecided = `select 1 from dedupe where key = ?`
 )
 
@@ -108,12 +108,13 @@ func (j *judgement) queue(ctx context.Context) error {
 	for i := range j.batch.Queue {
 		change := &j.batch.Queue[i]
 		guard := change.Input.Guard
-		var one int
-		there, err := j.commit.w.row(ctx, selectQueued, []any{guard}, &one)
+		var instance string
+		there, err := j.commit.w.row(ctx, selectQueued, []any{guard}, &instance)
 		if err != nil {
 			return err
 		}
 		if !there && change.Op == driver.QueueAdd {
+			var one int
 			key := driver.DedupeKey(driver.Self, guard)
 			if there, err = j.commit.w.row(ctx, selectDecided, []any{key[:]}, &one); err != nil {
 				return err
@@ -126,7 +127,8 @@ func (j *judgement) queue(ctx context.Context) error {
 				return nil
 			}
 		default:
-			if !there && j.verdict.Code == driver.Committed {
+			moved := change.Op == driver.QueueMark && change.Input.Instance == "" && instance != ""
+			if (!there || moved) && j.verdict.Code == driver.Committed {
 				j.conflict(guard) // unless a later input shows that all of it is done
 			}
 		}

@@ -85,7 +85,11 @@ func (w *world) judge(b driver.Batch) driver.Verdict {
 
 func (w *world) conflict(b driver.Batch) (subject string, wrong bool) {
 	for _, c := range b.Queue {
-		if _, queued := w.queue[c.Input.Guard]; !queued && (c.Op == driver.QueueTake || c.Op == driver.QueueMark) {
+		row, queued := w.queue[c.Input.Guard]
+		if !queued && (c.Op == driver.QueueTake || c.Op == driver.QueueMark) {
+			return c.Input.Guard, true
+		}
+		if queued && c.Op == driver.QueueMark && c.Input.Instance == "" && row.Instance != "" {
 			return c.Input.Guard, true
 		}
 	}

@@ -47,6 +47,10 @@ func queueMark(t *testing.T, f *fixture) {
 	same(t, "queue", get(f.Queue(t.Context(), driver.QueueQuery{}))(t), []driver.Queued{want})
 	f.ok(t, change(driver.QueueMark, q))
 	same(t, "queue after unmarking", get(f.Queue(t.Context(), driver.QueueQuery{}))(t), []driver.Queued{q})
+	late := q // who still takes it for unroutable, after it was routed to its instance
+	late.Instance, late.Reason = "", driver.ReasonUnroutable
+	f.judged(t, change(driver.QueueMark, late), driver.Conflict, "g")
+	same(t, "queue after a late mark", get(f.Queue(t.Context(), driver.QueueQuery{}))(t), []driver.Queued{q})
 }
 
 func queueTake(t *testing.T, f *fixture) {

@@ -145,8 +145,7 @@ func (p *plan) drain(ctx context.Context, d saga.Definition, queue []driver.Queu
 			return err
 		}
 		if at < 0 {
-			p.backToWaiting(queue)
-			return nil
+			return p.backToWaiting(ctx, d, queue)
 		}
 		start := queue[at]
 		queue = slices.Delete(slices.Clone(queue), at, at+1)
@@ -185,14 +184,26 @@ func (p *plan) starter(ctx context.Context, d saga.Definition, queue []driver.Qu
 	return -1, nil, nil
 }
 
-// backToWaiting has redriven inputs wait for the event that starts their instance.
-func (p *plan) backToWaiting(queue []driver.Queued) {
+// backToWaiting has redriven inputs wait for the event that starts their instance. One that this binary cannot read may be
+// that very event, and is parked again: nothing would ever run it if it waited.
+func (p *plan) backToWaiting(ctx context.Context, d saga.Definition, queue []driver.Queued) error {
 	for _, q := range queue {
-		if q.Redriven || q.Reason == driver.ReasonNewer {
-			q.Redriven, q.Reason, q.Error = false, driver.ReasonWaiting, ""
-			p.batch.Queue = append(p.batch.Queue, driver.QueueChange{Op: driver.QueueMark, Input: q})
+		if !q.Redriven && q.Reason != driver.ReasonNewer {
+			continue
 		}
+		in, err := p.queued(ctx, d, q)
+		switch {
+		case err != nil:
+			return err
+		case in.err != nil:
+			q.Reason, q.Attempts, q.Error = driver.ReasonParked, q.Attempts+1, lifecycle.Reason(in.err.Error())
+		default:
+			q.Reason, q.Error = driver.ReasonWaiting, ""
+		}
+		q.Redriven = false
+		p.batch.Queue = append(p.batch.Queue, driver.QueueChange{Op: driver.QueueMark, Input: q})
 	}
+	return nil
 }
 
 // parkAgain parks an input that failed once more, and what was to run after it.

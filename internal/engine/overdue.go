@@ -50,15 +50,27 @@ func (o *Overdue) Step(ctx context.Context) (progressed bool, err error) {
 
 func (o *Overdue) escalate(ctx context.Context, q driver.Queued) error {
 	e := o.engine
+	// The instance first: whoever starts it, or changes what is queued for it, from here on, changes its revision.
+	found, err := e.rows.Instances(ctx, []string{q.Instance})
+	if err != nil || len(found) == 0 || saga.Status(found[0].Status) != saga.NotStarted {
+		return err
+	}
+	now, err := e.rows.Queue(ctx, driver.QueueQuery{Guard: q.Guard})
+	if err != nil || len(now) == 0 || now[0].Reason != driver.ReasonWaiting || now[0].Redriven {
+		return err
+	}
+	q = now[0]
 	why := fmt.Sprintf("the input at position %d has waited since %s for the event that starts it", q.Position, q.Since.UTC().Format(time.DateOnly))
 	event := saga.Escalated.New(saga.Escalation{Instance: q.Instance, Reason: why}).
 		WithID(string(commands.NewID("escalated", q.Guard))).At(e.Now())
 	event.Stream = "saga/" + q.Instance
 	q.Error = "waits for too long"
 	v, err := e.Store.Commit(ctx, driver.Batch{
-		Events: []driver.Append{{Event: event.Event, Expect: driver.Any, OnKnown: driver.Earlier}},
-		Queue:  []driver.QueueChange{{Op: driver.QueueMark, Input: q}},
+		Events:    []driver.Append{{Event: event.Event, Expect: driver.Any, OnKnown: driver.Earlier}},
+		Instances: []driver.InstanceChange{{Revision: found[0].Revision, Instance: found[0], StuckAfter: stuckAfter(found[0])}},
+		Queue:     []driver.QueueChange{{Op: driver.QueueMark, Input: q}},
 	})
+	e.cache.drop(q.Instance)
 	if err == nil && v.Code == driver.Committed {
 		e.Log.Warn("saga escalated", "saga", q.Saga, "instance", q.Instance, "reason", why)
 		e.Observe(Observation{Saga: q.Saga, Disposition: saga.Waiting, Escalated: []string{why}})

@@ -100,8 +100,9 @@ begin
             into l_batch, l_code, l_subject, l_actual
             from (select n.batch, n.guard, n.ord,
                          (case when n.op in (0, 1) and (q.guard is not null or d.key is not null) then 1
-                               when n.op in (2, 3) and q.guard is null then 4 end)::int2 as code
-                  from unnest(q_batch, q_op, q_guard, q_key) with ordinality n(batch, op, guard, key, ord)
+                               when n.op in (2, 3) and q.guard is null then 4
+                               when n.op = 3 and n.instance = '' and q.instance <> '' then 4 end)::int2 as code
+                  from unnest(q_batch, q_op, q_guard, q_key, q_instance) with ordinality n(batch, op, guard, key, instance, ord)
                        left join queue q on q.guard = n.guard left join dedupe d on d.key = n.key) j
             where j.code is not null;
     end if;
