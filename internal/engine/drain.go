@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/internal/lifecycle"
@@ -108,7 +109,7 @@ func (e *Engine) drain(ctx context.Context, d saga.Definition, id string) (progr
 			return false, err
 		}
 		p := e.newPlan(id, h)
-		p.known, p.stuck = map[commandID]driver.Command{}, d.StuckAfter(h.instance)
+		p.known, p.stuck = map[commands.ID]driver.Command{}, d.StuckAfter(h.instance)
 		if err := p.drain(ctx, d, queue); err != nil || len(p.batch.Queue) == 0 {
 			p.release()
 			return false, err
@@ -235,6 +236,9 @@ func (e *Engine) takeDecided(ctx context.Context, d saga.Definition, id string, 
 			p.after.queued--
 			p.batch.Queue = append(p.batch.Queue, driver.QueueChange{Op: driver.QueueTake, Input: q})
 		}
+	}
+	if len(p.batch.Queue) == 0 {
+		return false, nil
 	}
 	batch, err := p.finish()
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/sagas/saga"
@@ -110,7 +111,7 @@ func (e *Engine) consider(ctx context.Context, in *Input, fresh bool) (p *plan, 
 	p = e.newPlan(id, h)
 	p.stuck = in.Saga.StuckAfter(h.instance)
 	if fresh {
-		p.known = map[commandID]driver.Command{}
+		p.known = map[commands.ID]driver.Command{}
 	}
 	p.batch.Queue = append(p.batch.Queue, driver.QueueChange{Op: driver.QueueAbsent, Input: driver.Queued{Guard: in.Guard}})
 	var queue []driver.Queued

@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/internal/lifecycle"
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
-
-type commandID = commands.ID
 
 // chainMax is how many queued inputs are decided in one commit. What is left is redriven.
 const chainMax = 200
