@@ -90,6 +90,11 @@ func CancelledEvent(command string) eventstore.NewEvent {
 	return outcome[None](Cancelled, command).New(None{})
 }
 
+// FailedEvent is the outcome of a command that could not be done and had no effect, whatever its type.
+func FailedEvent(command string, f Failure) eventstore.NewEvent {
+	return outcome[Failure](Failed, command).New(f)
+}
+
 // UnresolvedEvent is the outcome of a command of which nobody can tell whether it had its effect, whatever its type.
 func UnresolvedEvent(command string, f Failure) eventstore.NewEvent {
 	return outcome[Failure](Unresolved, command).New(f)

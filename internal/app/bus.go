@@ -200,9 +200,11 @@ func (n *node) kafka(ctx context.Context, hints *engine.Hints) (err error) {
 // subscriptions are the topics that this process's sagas hear of, by the name of the subscription: what providers sent,
 // and what hooksaga itself said. payments.completed is for others.
 func (n *node) subscriptions() map[string]string {
-	all := map[string]string{bus.SubscriptionName(eventstore.Self): bus.TopicEvents}
-	for _, provider := range n.providers() {
-		all[bus.SubscriptionName(provider)] = "integration-" + provider + "-events"
+	all := map[string]string{}
+	for _, source := range append(n.providers(), eventstore.Self) {
+		if topic, relayed := bus.DefaultTopics().Topic(eventstore.Event{Source: source}); relayed {
+			all[bus.SubscriptionName(source)] = topic
+		}
 	}
 	return all
 }

@@ -162,8 +162,7 @@ func (d *Dispatcher) age(j *job) time.Duration {
 	return j.row.LeaseUntil.Add(-d.cfg.Lease).Sub(j.row.FirstClaimed) + since
 }
 
-// failed is the outcome of a command that cannot be tried at all, whatever its type.
+// failed is the outcome of a command that is not tried any more, whatever its type.
 func failed(row driver.Command, reason string) eventstore.NewEvent {
-	return eventstore.Define[commands.Failure](eventstore.Self, row.Name+"."+commands.Failed).
-		New(commands.Failure{Message: reason, Attempts: row.Attempts})
+	return commands.FailedEvent(row.Name, commands.Failure{Message: reason, Attempts: row.Attempts})
 }

@@ -81,8 +81,7 @@ func (e *Engine) route(ctx context.Context, d saga.Definition, q driver.Queued) 
 	if err != nil {
 		return false, err
 	}
-	p := e.newPlan(in.Instance(), h)
-	p.stuck = d.StuckAfter(h.instance)
+	p := e.newPlan(d, in.Instance(), h)
 	p.after.queued++
 	q.Instance, q.Reason, q.Redriven = in.Instance(), driver.ReasonParked, true
 	p.batch.Queue = []driver.QueueChange{{Op: driver.QueueMark, Input: q}}
@@ -108,8 +107,8 @@ func (e *Engine) drain(ctx context.Context, d saga.Definition, id string) (progr
 		if err != nil || len(queue) == 0 {
 			return false, err
 		}
-		p := e.newPlan(id, h)
-		p.known, p.stuck = map[commands.ID]driver.Command{}, d.StuckAfter(h.instance)
+		p := e.newPlan(d, id, h)
+		p.known = map[commands.ID]driver.Command{}
 		if err := p.drain(ctx, d, queue); err != nil || len(p.batch.Queue) == 0 {
 			p.release()
 			return false, err
@@ -225,8 +224,7 @@ func (e *Engine) takeDecided(ctx context.Context, d saga.Definition, id string, 
 	if err != nil {
 		return false, err
 	}
-	p := e.newPlan(id, h)
-	p.stuck = d.StuckAfter(h.instance)
+	p := e.newPlan(d, id, h)
 	for _, q := range queue {
 		found, err := e.rows.ByID(ctx, []driver.EventID{{Source: eventstore.Self, ID: q.Guard}})
 		if err != nil {

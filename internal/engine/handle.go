@@ -108,8 +108,7 @@ func (e *Engine) consider(ctx context.Context, in *Input, fresh bool) (p *plan, 
 	if err != nil {
 		return nil, false, err
 	}
-	p = e.newPlan(id, h)
-	p.stuck = in.Saga.StuckAfter(h.instance)
+	p = e.newPlan(in.Saga, id, h)
 	if fresh {
 		p.known = map[commands.ID]driver.Command{}
 	}

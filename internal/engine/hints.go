@@ -23,14 +23,14 @@ type Hints struct {
 	wants   []Interested
 	queue   chan Hint
 	refused func(Hint)
-	lanes   *Sweep // for its lanes only
+	lanes   lanes
 }
 
-// NewHints returns the engine's intake from a bus that holds at most n hints; refused is told of a record that does
-// not name a stored event.
-func NewHints(e *Engine, n, lanes int, refused func(Hint)) *Hints {
+// NewHints returns the engine's intake from a bus that holds at most n hints, and decides inputs of as many as width keys
+// at the same time; refused is told of a record that does not name a stored event.
+func NewHints(e *Engine, n, width int, refused func(Hint)) *Hints {
 	h := &Hints{engine: e, defs: e.Sagas, queue: make(chan Hint, n), refused: refused,
-		lanes: &Sweep{SweepConfig: SweepConfig{Lanes: lanes, Deliver: e.Handle}, engine: e}}
+		lanes: lanes{width, e.Handle}}
 	for _, d := range e.Sagas {
 		h.wants = append(h.wants, Interest(d))
 	}

@@ -32,8 +32,8 @@ type plan struct {
 	observed []Observation
 }
 
-func (e *Engine) newPlan(id string, before held) *plan {
-	return &plan{Engine: e, id: id, before: before, after: before,
+func (e *Engine) newPlan(d saga.Definition, id string, before held) *plan {
+	return &plan{Engine: e, id: id, before: before, after: before, stuck: d.StuckAfter(before.instance),
 		changes: map[commands.ID]*driver.CommandChange{}, askers: map[commands.ID][]driver.Asker{},
 		arms: map[saga.Timer]driver.TimerChange{}, fired: map[string]bool{}, reserved: map[commands.ID]Reservation{}}
 }

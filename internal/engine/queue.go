@@ -44,7 +44,7 @@ func (p *plan) queue(in *Input, reason, why string) *plan {
 // unroutable makes a plan that sets an input aside by its own id.
 func (e *Engine) unroutable(in *Input, why string) *plan {
 	why = lifecycle.Reason(why)
-	p := e.newPlan("", held{})
+	p := e.newPlan(in.Saga, "", held{})
 	p.batch.Queue = []driver.QueueChange{{Op: driver.QueueAdd, Input: driver.Queued{Guard: in.Guard, Saga: in.Saga.Name(),
 		Position: in.Event.Position, Reason: driver.ReasonUnroutable, Error: why, Attempts: 1}}}
 	p.observe(in, saga.Parked, why, nil, 0)
@@ -76,8 +76,7 @@ func (e *Engine) parkFor(ctx context.Context, in *Input, why string) error {
 			if err != nil {
 				return err
 			}
-			p = e.newPlan(in.Instance(), h)
-			p.stuck = in.Saga.StuckAfter(h.instance)
+			p = e.newPlan(in.Saga, in.Instance(), h)
 			p.queue(in, driver.ReasonParked, why)
 		}
 		batch, err := p.finish()

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -97,7 +96,7 @@ func (s *Sweep) Step(ctx context.Context) (progressed bool, err error) {
 	if inputs, err = s.undecided(ctx, inputs); err != nil {
 		return false, err
 	}
-	if err := s.deliver(ctx, inputs); err != nil {
+	if err := (lanes{s.Lanes, s.Deliver}).deliver(ctx, inputs); err != nil {
 		return false, err
 	}
 	progressed = last > s.at
@@ -196,50 +195,6 @@ func (s *Sweep) undecided(ctx context.Context, inputs []*Input) ([]*Input, error
 		}
 	}
 	return left, nil
-}
-
-// deliver hands inputs in, those of one key one after the other, and returns when all are handled. After an error the
-// rest of its key is left: the next step takes it up again.
-func (s *Sweep) deliver(ctx context.Context, inputs []*Input) error {
-	lanes := map[string][]*Input{}
-	var order []string
-	for _, in := range inputs {
-		key := in.Instance()
-		if key == "" {
-			key = "\x00" + in.Guard
-		}
-		if lanes[key] == nil {
-			order = append(order, key)
-		}
-		lanes[key] = append(lanes[key], in)
-	}
-	run := func(lane []*Input) error {
-		for _, in := range lane {
-			if err := s.Deliver(ctx, in); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if s.Lanes == 1 || len(order) == 1 {
-		var errs []error
-		for _, key := range order {
-			errs = append(errs, run(lanes[key]))
-		}
-		return errors.Join(errs...)
-	}
-	var wg sync.WaitGroup
-	errs := make([]error, len(order))
-	slots := make(chan struct{}, s.Lanes)
-	for i, key := range order {
-		slots <- struct{}{}
-		wg.Go(func() {
-			errs[i] = run(lanes[key])
-			<-slots
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
 }
 
 // persist writes the watermark, now and then while the sweep moves, and when it comes to rest.
