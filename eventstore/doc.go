@@ -10,6 +10,9 @@
 // earlier place is returned. Raw bytes come back exactly as they arrived. When Append returns without error, the events
 // are durable.
 //
+// Pruning (PlanPrune, Prune) removes old events that nothing needs any more, and nothing else: positions, versions and
+// what is known go on. A reader from below the floor gets a *PrunedError.
+//
 // # Failure
 //
 // An Append that fails with ErrUnavailable may still have been stored, or be stored later. Repeat it with the same ids:

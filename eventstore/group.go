@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -120,6 +121,9 @@ func (g *group) enqueue(ctx context.Context, c *call, ws []*waiter) error {
 func (g *group) lead(ctx context.Context, c *call) bool {
 	st := g.state
 	for {
+		// Whoever is ready to commit does so with this call: under load the processor is handed round once, when idle
+		// this returns at once.
+		runtime.Gosched()
 		st.mu.Lock()
 		batch := g.pick()
 		st.mu.Unlock()
@@ -181,7 +185,7 @@ func (g *group) pick() []*waiter {
 	}
 	picked := make([]*waiter, 0, min(len(st.queue), g.max))
 	rest := st.queue[:0:0]
-	seen := touched{names: make(map[string]bool, 8*len(st.queue))}
+	seen := make(touched, 8*len(st.queue))
 	for i, w := range st.queue {
 		if len(picked) == g.max {
 			rest = append(rest, st.queue[i:]...)
@@ -244,48 +248,53 @@ func committed(batches []driver.Batch, verdicts []driver.Verdict) []Event {
 	return out
 }
 
-// touched is what the batches of one commit touch.
-type touched struct {
-	names map[string]bool // true: a stream of which a version is expected
+// touched is what the batches of one commit touch; true: alone, as a stream of which a version is expected.
+type touched map[thing]bool
+
+// thing is a row by its kind's letter and its name, which may have up to three parts.
+type thing struct {
+	kind    byte
+	a, b, c string
 }
 
 // add adds what b touches, unless it touches what is there already.
 func (t touched) add(b *driver.Batch) bool {
-	var names []string
-	var expects []bool
-	note := func(kind, name string, expect bool) {
-		names, expects = append(names, kind+name), append(expects, expect)
+	free := true
+	things(b, func(what thing, alone bool) {
+		if others, there := t[what]; there && (alone || others) {
+			free = false
+		}
+	})
+	if free {
+		things(b, func(what thing, alone bool) { t[what] = t[what] || alone })
 	}
-	for _, a := range b.Events {
-		note("e", a.Event.Source+"\x00"+a.Event.ID, true)
-		note("s", a.Event.Stream, a.Expect != driver.Any)
+	return free
+}
+
+func things(b *driver.Batch, note func(what thing, alone bool)) {
+	for i := range b.Events {
+		a := &b.Events[i]
+		note(thing{'e', a.Event.Source, a.Event.ID, ""}, true)
+		note(thing{'s', a.Event.Stream, "", ""}, a.Expect != driver.Any)
 	}
-	for _, c := range b.Instances {
-		note("i", c.Instance.ID, true)
+	for i := range b.Instances {
+		note(thing{'i', b.Instances[i].Instance.ID, "", ""}, true)
 	}
-	for _, c := range b.Queue {
-		note("q", c.Input.Guard, true)
-		note("e", Self+"\x00"+c.Input.Guard, true)
+	for i := range b.Queue {
+		note(thing{'q', b.Queue[i].Input.Guard, "", ""}, true)
+		note(thing{'e', Self, b.Queue[i].Input.Guard, ""}, true)
 	}
-	for _, c := range b.Timers {
-		note("t", c.Timer.ID, true)
+	for i := range b.Timers {
+		note(thing{'t', b.Timers[i].Timer.ID, "", ""}, true)
 	}
-	for _, c := range b.Commands {
-		note("c", c.Command.ID, true)
+	for i := range b.Commands {
+		note(thing{'c', b.Commands[i].Command.ID, "", ""}, true)
 	}
-	for _, a := range b.Askers {
-		note("k", a.Command+"\x00"+a.Instance+"\x00"+a.Cause, true)
+	for i := range b.Askers {
+		a := &b.Askers[i]
+		note(thing{'k', a.Command, a.Instance, a.Cause}, true)
 	}
 	if b.Activate != "" {
-		note("a", b.Activate, true)
+		note(thing{'a', b.Activate, "", ""}, true)
 	}
-	for i, name := range names {
-		if expect, there := t.names[name]; there && (expect || expects[i]) {
-			return false
-		}
-	}
-	for i, name := range names {
-		t.names[name] = t.names[name] || expects[i]
-	}
-	return true
 }

@@ -182,12 +182,17 @@ func (s *Store) Head(ctx context.Context) (Head, error) {
 // Read returns one page of events, in position order, as q selects them.
 func (s *Store) Read(ctx context.Context, q Query) ([]Event, error) { return s.driver.Read(ctx, q) }
 
-// All reads the one global order after a position, as far as it reaches when it gets there.
+// All reads the one global order after a position, as far as it reaches when it gets there. After position 0 it begins
+// with the first event that there is. From any other position it yields a *PrunedError, and ends, where events that
+// follow the last one read were pruned.
 func (s *Store) All(ctx context.Context, after Position, q Query) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		q.After, q.Limit = max(after, q.After), 500
 		for {
 			page, err := s.driver.Read(ctx, q)
+			if err == nil && q.After > 0 && (len(page) == 0 || page[0].Position != q.After+1) {
+				err = s.Whole(ctx, q.After) // the floor only rises: what it is now, it was at most when the page was read
+			}
 			if err != nil {
 				yield(Event{}, err)
 				return
@@ -205,7 +210,21 @@ func (s *Store) All(ctx context.Context, after Position, q Query) iter.Seq2[Even
 	}
 }
 
-// Stream reads one stream after a version.
+// Stream reads one stream after a version. After version 0 it begins with the first event that there is; from any other
+// it yields a *PrunedError, and ends, if the version that follows was pruned.
 func (s *Store) Stream(ctx context.Context, stream string, after int64) iter.Seq2[Event, error] {
-	return s.All(ctx, 0, Query{Stream: stream, AfterVersion: after})
+	return func(yield func(Event, error) bool) {
+		last := after
+		for e, err := range s.All(ctx, 0, Query{Stream: stream, AfterVersion: after}) {
+			if err == nil && last > 0 && e.Version != last+1 {
+				if err = s.Whole(ctx, 0); err == nil {
+					err = fmt.Errorf("%w: version %d of stream %s is missing", ErrCorrupt, last+1, stream)
+				}
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+			last = e.Version
+		}
+	}
 }

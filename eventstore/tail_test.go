@@ -288,14 +288,22 @@ func TestRunPollIsNeverBusyForNothing(t *testing.T) {
 			synctest.Wait()
 			return db.heads.Load() - before
 		}
-		looks(time.Second)
-		if n := looks(time.Minute); n < 2900 || n > 3100 { // every 20 ms
+		looks(5 * time.Second)
+		if n := looks(time.Minute); n < 590 || n > 610 { // every 100 ms
 			t.Errorf("an idle store was looked at %d times in a minute", n)
 		}
-		mem.position.Add(1)
-		begun := time.Now()
-		if err := s.Wait(ctx, 0); err != nil || time.Since(begun) > 20*time.Millisecond {
-			t.Errorf("a foreign event was noticed after %v: %v", time.Since(begun), err)
+		notice := func(within time.Duration) {
+			t.Helper()
+			mem.position.Add(1)
+			begun := time.Now()
+			if err := s.Wait(ctx, eventstore.Position(mem.position.Load()-1)); err != nil || time.Since(begun) > within {
+				t.Errorf("a foreign event was noticed after %v: %v", time.Since(begun), err)
+			}
+		}
+		notice(100 * time.Millisecond)
+		for _, gap := range []time.Duration{3, 10, 10, 10, 40, 80, 400} { // milliseconds
+			looks(gap * time.Millisecond)
+			notice(max(time.Millisecond, min(20, gap/4+1)*time.Millisecond))
 		}
 		for range 20 {
 			mem.position.Add(1)
@@ -310,7 +318,7 @@ func TestRunPollIsNeverBusyForNothing(t *testing.T) {
 		}
 		db.down.Store(false)
 		looks(2 * time.Second)
-		if n := looks(time.Second); n < 40 {
+		if n := looks(time.Second); n < 9 {
 			t.Errorf("a store that is up again was looked at %d times in a second", n)
 		}
 		cancel()
@@ -396,4 +404,46 @@ func follow(ctx context.Context, t *testing.T, s *eventstore.Store, limit, n int
 		}
 	}
 	return ids
+}
+
+// A process has one tail: what its readers wait for costs the database the same, whether there are many of them or one.
+func TestReadersShareOneTail(t *testing.T) {
+	t.Parallel()
+	cost := func(t *testing.T, readers int) (heads, reads int64) {
+		synctest.Test(t, func(t *testing.T) {
+			mem := &numbered{}
+			db := &counted{Store: mem}
+			s := eventstore.New(db, eventstore.Options{})
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { s.RunPoll(ctx, func(err error) { t.Error(err) }) })
+			var woken atomic.Int64
+			for range readers {
+				running.Go(func() {
+					for p := eventstore.Position(0); s.Wait(ctx, p) == nil; p++ {
+						woken.Add(1)
+					}
+				})
+			}
+			const foreign = 100
+			for range foreign {
+				<-time.After(10 * time.Millisecond)
+				mem.position.Add(1)
+			}
+			<-time.After(30 * time.Second)
+			synctest.Wait()
+			cancel()
+			running.Wait()
+			if n := woken.Load(); n != int64(foreign*readers) {
+				t.Errorf("%d readers were woken %d times by %d events", readers, n, foreign)
+			}
+			heads, reads = db.heads.Load(), db.reads.Load()
+		})
+		return heads, reads
+	}
+	oneHeads, oneReads := cost(t, 1)
+	manyHeads, manyReads := cost(t, 50)
+	if manyHeads != oneHeads || manyReads != oneReads {
+		t.Errorf("50 readers cost %d looks and %d reads, one reader %d and %d", manyHeads, manyReads, oneHeads, oneReads)
+	}
 }

@@ -1,8 +1,10 @@
 package eventstore
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -86,10 +88,21 @@ func (t Type[T]) Decode(e Event) (data T, ok bool, err error) {
 		*raw = slices.Clone(e.Payload())
 		return data, true, nil
 	}
-	if err := json.Unmarshal(e.Payload(), &data); err != nil {
+	if err := decode(e.Payload(), &data); err != nil {
 		return data, false, fmt.Errorf("decode %s %s: %w", e.Type, e.ID, err)
 	}
 	return data, true, nil
+}
+
+// decode is json.Unmarshal. A pointer to what decodes itself, as stripe-go's objects do, is asked directly:
+// json.Unmarshal would first read the payload twice, to check it and to find its end.
+func decode[T any](payload []byte, data *T) error {
+	if _, is := any(*data).(json.Unmarshaler); is && reflect.TypeFor[T]().Kind() == reflect.Pointer && !bytes.Equal(payload, []byte("null")) {
+		made := reflect.New(reflect.TypeFor[T]().Elem()).Interface()
+		*data = made.(T)
+		return made.(json.Unmarshaler).UnmarshalJSON(payload)
+	}
+	return json.Unmarshal(payload, data)
 }
 
 // Where narrows t to the payloads for which keep returns true.

@@ -102,6 +102,7 @@ type Command struct {
 	Revision int64  // grows by one with every change, claims included
 	Status   string
 	Outcome  string // type of the event that ended it
+	Result   []byte // that event's body, which outlives the event; nil until then
 	Fence    int64  // grows with every claim
 	Attempts int
 	Askers   int // that have not withdrawn

@@ -85,6 +85,8 @@ type Store interface {
 	// Askers returns who asked for these commands.
 	Askers(ctx context.Context, commands []string) ([]Asker, error)
 
+	Retention
+
 	// Close ends the store. Calls under way may fail with ErrUnavailable.
 	Close() error
 }

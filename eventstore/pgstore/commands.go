@@ -18,6 +18,7 @@ type commandRow struct {
 	Args          []byte     `db:"args"`
 	ArgsHash      []byte     `db:"args_hash"`
 	Request       []byte     `db:"request"`
+	Result        []byte     `db:"result"`
 	Revision      int64      `db:"revision"`
 	Status        string     `db:"status"`
 	Outcome       string     `db:"outcome"`
@@ -37,7 +38,7 @@ type commandRow struct {
 }
 
 func (r *commandRow) command() (driver.Command, error) {
-	c := driver.Command{ID: r.ID, Name: r.Name, Money: r.Money, Args: r.Args, Request: r.Request, Revision: r.Revision,
+	c := driver.Command{ID: r.ID, Name: r.Name, Money: r.Money, Args: r.Args, Request: r.Request, Result: r.Result, Revision: r.Revision,
 		Status: r.Status, Outcome: r.Outcome, Fence: r.Fence, Attempts: r.Attempts, Askers: r.Askers, LastErr: r.LastErr,
 		CorrelationID: r.CorrelationID, CausationID: r.CausationID, Subject: r.Subject, Created: r.Created.UTC(),
 		Due: r.Due.UTC(), LeaseUntil: utc(r.LeaseUntil), FirstClaimed: utc(r.FirstClaimed), Abandoned: utc(r.Abandoned),
@@ -61,7 +62,7 @@ func commands(rows []commandRow) ([]driver.Command, error) {
 }
 
 const (
-	commandFields = `id, name, money, args, args_hash, request, revision, status, outcome, fence, attempts, askers, last_error,
+	commandFields = `id, name, money, args, args_hash, request, result, revision, status, outcome, fence, attempts, askers, last_error,
 		correlation_id, causation_id, subject, created, due, lease_until, first_claimed_at, abandoned_at, updated`
 	selectCommands     = `select ` + commandFields + ` from commands`
 	selectCommandsByID = selectCommands + ` where id = any($1)`

@@ -39,7 +39,7 @@ func newCommitter(c sqldriver.Connector, log *slog.Logger) committer {
 	return committer{connect: c, log: log, turn: make(chan struct{}, 1)}
 }
 
-// callCommit is `select … from hooksaga_commit($1, … $83)`.
+// callCommit is `select … from hooksaga_commit($1, … $84)`.
 func callCommit() string {
 	var b strings.Builder
 	b.WriteString("select o_base, o_recorded, o_versions, o_known, o_lost from hooksaga_commit(")

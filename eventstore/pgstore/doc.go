@@ -32,6 +32,7 @@
 // before they are needed. For people there are views: hooksaga_events (bodies as text), hooksaga_decisions,
 // hooksaga_instances, hooksaga_commands and webhook_events_processed. `select hooksaga_grant('role')`, run by the owner of
 // the tables, gives an application's role what it needs: it may add and read events, and never change or remove one.
+// Raise and Remove are for the owner's role, and return driver.ErrNotOwner to any other.
 //
 // Times are kept to the microsecond, names as UTF-8 text without NUL (else driver.ErrBadData), bodies, states and
 // requests as the bytes that they are.

@@ -12,34 +12,41 @@ import (
 var elements = [...]uint32{
 	oidInt4, oidBytea, oidBytea, oidInt2, oidInt8, oidInt4, oidInt4, // e_batch key hash known expect stream nth
 	oidText, oidText, oidText, oidText, oidTimestamptz, oidText, // e_id source type subject time correlation
-	oidText, oidText, oidInt4, oidInt4, oidBytea, // e_causation to from till body
+	oidText, oidText, oidInt4, oidInt4, // e_causation to from till
 	oidText, oidInt4, // s_name count
 	oidInt4, oidInt8, oidText, oidText, oidText, oidText, oidBool, // i_batch revision id saga key status terminal
-	oidInt4, oidText, oidBytea, oidBytea, oidInt4, oidText, // i_definition phase state progress queued correlation
+	oidInt4, oidText, oidInt4, oidText, // i_definition phase queued correlation
 	oidInt8,                                                        // i_stuck
 	oidInt4, oidInt2, oidText, oidBytea, oidText, oidText, oidInt8, // q_batch op guard key saga instance position
 	oidText, oidText, oidInt4, oidBool, // q_reason error attempts redriven
 	oidInt4, oidInt2, oidText, oidText, oidText, oidText, oidText, // t_batch op id saga instance name armed
 	oidTimestamptz, oidInt8, // t_due after
-	oidInt4, oidInt8, oidText, oidText, oidBool, oidBytea, oidBytea, // c_batch revision id name money args args_hash
-	oidBytea, oidText, oidText, oidInt8, oidInt4, oidInt4, // c_request status outcome fence attempts askers
+	oidInt4, oidInt8, oidText, oidText, oidBool, oidBytea, // c_batch revision id name money args_hash
+	oidText, oidText, oidInt8, oidInt4, oidInt4, // c_status outcome fence attempts askers
 	oidText, oidText, oidText, oidText, oidInt8, oidInt8, // c_error correlation causation subject due lease
 	oidBool, oidBool, // c_abandon rescue
 	oidInt4, oidText, oidText, oidText, oidText, oidText, // a_batch command instance cause correlation state
 	oidInt4, oidText, // x_batch saga
+	oidBytea, oidBytea, oidBytea, oidBytea, oidBytea, oidBytea, // c_args c_request c_result i_progress i_state e_body
 }
 
 // Where each kind's columns begin.
 const (
 	eventColumns    = 0
-	streamColumns   = 18
-	instanceColumns = 20
-	queueColumns    = 34
-	timerColumns    = 45
-	commandColumns  = 54
-	askerColumns    = 75
-	activeColumns   = 81
-	parameters      = 83
+	streamColumns   = 17
+	instanceColumns = 19
+	queueColumns    = 31
+	timerColumns    = 42
+	commandColumns  = 51
+	askerColumns    = 70
+	activeColumns   = 76
+	argsColumn      = 78 // the long ones
+	requestColumn   = 79
+	resultColumn    = 80
+	progressColumn  = 81
+	stateColumn     = 82
+	bodyColumn      = 83
+	parameters      = 84
 )
 
 // An encoder turns batches into the arguments of hooksaga_commit. It is reused from call to call, and with it its
@@ -147,7 +154,7 @@ func (c *encoder) event(batch int32, a *driver.Append) {
 	col[14].text(e.To)
 	col[15].int4(int32(e.Typed.From))
 	col[16].int4(int32(e.Typed.To))
-	col[17].bytes(e.Body)
+	c.columns[bodyColumn].bytes(e.Body)
 }
 
 func (c *encoder) instance(batch int32, ch *driver.InstanceChange) {
@@ -161,11 +168,11 @@ func (c *encoder) instance(batch int32, ch *driver.InstanceChange) {
 	col[6].bool(i.Terminal)
 	col[7].int4(int32(i.Definition))
 	col[8].text(i.Phase)
-	col[9].bytesOrNull(i.State)
-	col[10].bytesOrNull(i.Progress)
-	col[11].int4(int32(i.Queued))
-	col[12].text(i.CorrelationID)
-	col[13].duration(ch.StuckAfter)
+	col[9].int4(int32(i.Queued))
+	col[10].text(i.CorrelationID)
+	col[11].duration(ch.StuckAfter)
+	c.columns[stateColumn].bytesOrNull(i.State)
+	c.columns[progressColumn].bytesOrNull(i.Progress)
 }
 
 func (c *encoder) queue(batch int32, ch *driver.QueueChange) {
@@ -215,22 +222,23 @@ func (c *encoder) command(batch int32, ch *driver.CommandChange) {
 	col[2].text(cmd.ID)
 	col[3].text(cmd.Name)
 	col[4].bool(cmd.Money)
-	col[5].bytesOrNull(cmd.Args)
-	col[6].bytes(cmd.ArgsHash[:])
-	col[7].bytesOrNull(cmd.Request)
-	col[8].text(cmd.Status)
-	col[9].text(cmd.Outcome)
-	col[10].int8(cmd.Fence)
-	col[11].int4(int32(cmd.Attempts))
-	col[12].int4(int32(cmd.Askers))
-	col[13].text(cmd.LastErr)
-	col[14].text(cmd.CorrelationID)
-	col[15].text(cmd.CausationID)
-	col[16].text(cmd.Subject)
-	col[17].duration(ch.DueIn)
-	col[18].duration(ch.Lease)
-	col[19].bool(ch.Abandon)
-	col[20].bool(ch.Rescue)
+	col[5].bytes(cmd.ArgsHash[:])
+	col[6].text(cmd.Status)
+	col[7].text(cmd.Outcome)
+	col[8].int8(cmd.Fence)
+	col[9].int4(int32(cmd.Attempts))
+	col[10].int4(int32(cmd.Askers))
+	col[11].text(cmd.LastErr)
+	col[12].text(cmd.CorrelationID)
+	col[13].text(cmd.CausationID)
+	col[14].text(cmd.Subject)
+	col[15].duration(ch.DueIn)
+	col[16].duration(ch.Lease)
+	col[17].bool(ch.Abandon)
+	col[18].bool(ch.Rescue)
+	c.columns[argsColumn].bytesOrNull(cmd.Args)
+	c.columns[requestColumn].bytesOrNull(cmd.Request)
+	c.columns[resultColumn].bytesOrNull(cmd.Result)
 }
 
 // asker leaves out one that the batch names again later: one statement cannot change a row twice.

@@ -16,6 +16,8 @@ const (
 	codeReadOnly       = "25006" // read_only_sql_transaction: the server is a standby now
 	codeSerialization  = "40001"
 	codeDeadlock       = "40P01"
+	codeLockTimeout    = "55P03" // lock_not_available
+	codeForbidden      = "42501" // insufficient_privilege
 	codeNoTable        = "42P01"
 	codeNoColumn       = "42703"
 	codeNoFunction     = "42883"
@@ -31,6 +33,9 @@ func wrap(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, driver.ErrNotOwner) {
+		return fmt.Errorf("pgstore: %s: %w", doing, err)
+	}
 	kind, hint := driver.ErrUnavailable, ""
 	var pe *pq.Error
 	if errors.As(err, &pe) {
@@ -41,6 +46,8 @@ func wrap(doing string, err error) error {
 		switch pe.Code {
 		case codeNoTable, codeNoColumn, codeNoFunction:
 			kind, hint = driver.ErrCorrupt, " ("+migrateHint+")"
+		case codeForbidden:
+			hint = " (`select hooksaga_grant('role')`, run by the owner of the tables, gives a role what it needs)"
 		case codeDataCorrupted, codeIndexCorrupted:
 			kind = driver.ErrCorrupt
 		}

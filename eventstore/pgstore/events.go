@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -46,6 +44,9 @@ func (s *Store) Read(ctx context.Context, q driver.Query) ([]driver.Event, error
 	if q.Limit <= 0 {
 		q.Limit = 1000
 	}
+	if err := s.between(ctx, &q); err != nil {
+		return nil, err
+	}
 	plain := q == driver.Query{After: q.After, Until: q.Until, Limit: q.Limit, Desc: q.Desc}
 	var rows *sqlx.Rows
 	var err error
@@ -68,6 +69,35 @@ func (s *Store) Read(ctx context.Context, q driver.Query) ([]driver.Event, error
 		}
 	}
 	return events, nil
+}
+
+// selectBetween gives the positions before which two times lie.
+const selectBetween = `select hooksaga_before(coalesce($1, '-infinity'::timestamptz)), hooksaga_before(coalesce($2, 'infinity'::timestamptz))`
+
+// between turns the times of q into positions: Recorded never runs backwards.
+func (s *Store) between(ctx context.Context, q *driver.Query) error {
+	if q.Since.IsZero() && q.Before.IsZero() {
+		return nil
+	}
+	var since, before *time.Time
+	if !q.Since.IsZero() {
+		since = new(cut(q.Since))
+	}
+	if !q.Before.IsZero() {
+		before = new(cut(q.Before))
+	}
+	var after, until driver.Position
+	if err := s.db.QueryRowxContext(ctx, selectBetween, since, before).Scan(&after, &until); err != nil {
+		return s.read("find positions by time", err)
+	}
+	if since != nil {
+		q.After = max(q.After, after)
+	}
+	if before != nil {
+		q.Until = min(q.Until, until)
+	}
+	q.Since, q.Before = time.Time{}, time.Time{}
+	return nil
 }
 
 // ByID implements driver.Store.
@@ -132,7 +162,8 @@ func (s *Store) contiguous(ctx context.Context, q driver.Query, events []driver.
 		return s.read("read the head", err)
 	}
 	want := max(q.After, h.Floor) + 1
-	if end := min(h.Position, q.Until); want <= end && h.Next != want {
+	// What is below the floor and still there is on its way out.
+	if end := min(h.Position, q.Until); want <= end && (h.Next > want || h.Next == 0) {
 		return hole(want, h.Next)
 	}
 	return nil
@@ -140,90 +171,4 @@ func (s *Store) contiguous(ctx context.Context, q driver.Query, events []driver.
 
 func hole(want, got driver.Position) error {
 	return fmt.Errorf("pgstore: read events: %w: position %d is missing, the next is %d (0: none)", driver.ErrCorrupt, want, got)
-}
-
-// query is a statement made of constant parts, in which ? stands for the next argument.
-type query struct {
-	text strings.Builder
-	args []any
-}
-
-func (q *query) add(part string, args ...any) {
-	for _, a := range args {
-		before, after, _ := strings.Cut(part, "?")
-		q.args = append(q.args, a)
-		q.text.WriteString(before)
-		q.text.WriteString("$" + strconv.Itoa(len(q.args)))
-		part = after
-	}
-	q.text.WriteString(part)
-}
-
-func (q *query) done() (string, []any) { return q.text.String(), q.args }
-
-const (
-	eventsBetween   = ` where e.position > ? and e.position <= ?`
-	andType         = ` and e.type = ?`
-	andTypePrefix   = ` and e.type >= ? and e.type < ?`
-	andSource       = ` and e.source = ?`
-	andProvider     = ` and (e.source = ? or e.source >= ? and e.source < ?)`
-	andStream       = ` and e.stream = ? and e.version > ?`
-	andSubject      = ` and e.subject = ? and e.subject <> ''` // as the partial index says
-	andCorrelation  = ` and e.correlation_id = ? and e.correlation_id <> ''`
-	andCausation    = ` and e.causation_id = ? and e.causation_id <> ''`
-	andSince        = ` and e.position > (select hooksaga_before(?))`
-	andBefore       = ` and e.position <= (select hooksaga_before(?))`
-	inOrder         = ` order by e.position limit ?`
-	inOrderDesc     = ` order by e.position desc limit ?`
-	inVersions      = ` order by e.version limit ?` // of one stream, the same order, and its index has it
-	inVersionsDesc  = ` order by e.version desc limit ?`
-	afterEveryRune  = "\U0010FFFF\U0010FFFF"
-	afterEverySlash = "0" // follows '/'
-)
-
-// eventQuery puts together a filtered read. Every filter has an index in which positions are in order, but for
-// prefixes of types and for providers, where the planner chooses between that and a walk by position.
-func eventQuery(f driver.Query) (string, []any) {
-	var q query
-	q.add(selectEvents)
-	q.add(eventsBetween, int64(f.After), int64(f.Until))
-	if prefix, ok := strings.CutSuffix(f.Type, "*"); ok {
-		q.add(andTypePrefix, prefix, prefix+afterEveryRune)
-	} else if f.Type != "" {
-		q.add(andType, f.Type)
-	}
-	if strings.Contains(f.Source, "/") {
-		q.add(andSource, f.Source)
-	} else if f.Source != "" {
-		q.add(andProvider, f.Source, f.Source+"/", f.Source+afterEverySlash)
-	}
-	if f.Stream != "" {
-		q.add(andStream, f.Stream, f.AfterVersion)
-	}
-	if f.Subject != "" {
-		q.add(andSubject, f.Subject)
-	}
-	if f.CorrelationID != "" {
-		q.add(andCorrelation, f.CorrelationID)
-	}
-	if f.CausationID != "" {
-		q.add(andCausation, f.CausationID)
-	}
-	if !f.Since.IsZero() {
-		q.add(andSince, cut(f.Since))
-	}
-	if !f.Before.IsZero() {
-		q.add(andBefore, cut(f.Before))
-	}
-	switch {
-	case f.Stream != "" && f.Desc:
-		q.add(inVersionsDesc, f.Limit)
-	case f.Stream != "":
-		q.add(inVersions, f.Limit)
-	case f.Desc:
-		q.add(inOrderDesc, f.Limit)
-	default:
-		q.add(inOrder, f.Limit)
-	}
-	return q.done()
 }

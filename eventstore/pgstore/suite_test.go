@@ -22,12 +22,6 @@ func TestStore(t *testing.T) {
 				}
 				return s
 			},
-			Prune: func(tb testing.TB, upTo driver.Position) {
-				tb.Helper()
-				c := raw(tb, url)
-				exec(tb, c, `delete from events where position <= $1`, int64(upTo))
-				exec(tb, c, `update head set floor = $1`, int64(upTo))
-			},
 		}
 	})
 }

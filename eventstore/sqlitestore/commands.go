@@ -15,6 +15,7 @@ type commandRow struct {
 	Args          []byte `db:"args"`
 	ArgsHash      []byte `db:"args_hash"`
 	Request       []byte `db:"request"`
+	Result        []byte `db:"result"`
 	Revision      int64  `db:"revision"`
 	Status        string `db:"status"`
 	Outcome       string `db:"outcome"`
@@ -34,7 +35,7 @@ type commandRow struct {
 }
 
 func (r *commandRow) command() (driver.Command, error) {
-	c := driver.Command{ID: r.ID, Name: r.Name, Money: r.Money, Args: r.Args, Request: r.Request, Revision: r.Revision,
+	c := driver.Command{ID: r.ID, Name: r.Name, Money: r.Money, Args: r.Args, Request: r.Request, Result: r.Result, Revision: r.Revision,
 		Status: r.Status, Outcome: r.Outcome, Fence: r.Fence, Attempts: r.Attempts, Askers: r.Askers, LastErr: r.LastErr,
 		CorrelationID: r.CorrelationID, CausationID: r.CausationID, Subject: r.Subject, Created: r.Created.Time, Due: r.Due.Time,
 		LeaseUntil: r.LeaseUntil.Time, FirstClaimed: r.FirstClaimed.Time, Abandoned: r.Abandoned.Time, Updated: r.Updated.Time}
@@ -56,7 +57,7 @@ func commands(rows []commandRow) ([]driver.Command, error) {
 }
 
 const (
-	commandColumns = `id, name, money, args, args_hash, request, revision, status, outcome, fence, attempts, askers, last_error,
+	commandColumns = `id, name, money, args, args_hash, request, result, revision, status, outcome, fence, attempts, askers, last_error,
 		correlation_id, causation_id, subject, created, due, lease_until, first_claimed_at, abandoned_at, updated`
 	selectCommands = `select ` + commandColumns + ` from commands`
 	commandsByID   = selectCommands + ` where id in (select value from json_each(?))`

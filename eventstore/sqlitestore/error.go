@@ -17,7 +17,7 @@ func classify(doing string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, driver.ErrUnavailable), errors.Is(err, driver.ErrBadData),
-		errors.Is(err, driver.ErrLeaseLost), errors.Is(err, driver.ErrCorrupt):
+		errors.Is(err, driver.ErrLeaseLost), errors.Is(err, driver.ErrCorrupt), errors.Is(err, driver.ErrHeld):
 		return fmt.Errorf("sqlitestore: %s: %w", doing, err)
 	}
 	return fmt.Errorf("sqlitestore: %s: %w: %w", doing, kind(err), err)

@@ -111,9 +111,9 @@ func (c *commit) writeInstance(ctx context.Context, change *driver.InstanceChang
 	return err
 }
 
-const upsertCommand = `insert or replace into commands (id, name, money, args, args_hash, request, revision, status, outcome, fence,
+const upsertCommand = `insert or replace into commands (id, name, money, args, args_hash, request, result, revision, status, outcome, fence,
 	attempts, askers, last_error, correlation_id, causation_id, subject, created, due, lease_until, first_claimed_at, abandoned_at,
-	updated) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	updated) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 func (c *commit) writeCommand(ctx context.Context, change *driver.CommandChange, before commandBefore) error {
 	m := &change.Command
@@ -138,7 +138,7 @@ func (c *commit) writeCommand(ctx context.Context, change *driver.CommandChange,
 	case change.Abandon && abandoned.IsZero():
 		abandoned = c.recorded
 	}
-	_, err := c.w.exec(ctx, upsertCommand, m.ID, m.Name, m.Money, m.Args, m.ArgsHash[:], m.Request, change.Revision+1, m.Status,
+	_, err := c.w.exec(ctx, upsertCommand, m.ID, m.Name, m.Money, m.Args, m.ArgsHash[:], m.Request, m.Result, change.Revision+1, m.Status,
 		m.Outcome, m.Fence, m.Attempts, m.Askers, m.LastErr, m.CorrelationID, m.CausationID, m.Subject, created.UnixMicro(),
 		due.UnixMicro(), moment{until}, moment{first}, moment{abandoned}, c.recorded.UnixMicro())
 	return err

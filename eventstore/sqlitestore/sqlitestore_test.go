@@ -30,10 +30,6 @@ func backend(tb testing.TB) storetest.Backend {
 			}
 			return s
 		},
-		Prune: func(tb testing.TB, upTo driver.Position) {
-			sqlExec(tb, file, `delete from events where position <= ?`, upTo)
-			sqlExec(tb, file, `update head set floor = ?`, upTo)
-		},
 		Move: func(d time.Duration) { ahead.Add(int64(d)) },
 	}
 }

@@ -1,7 +1,6 @@
 package storetest_test
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 
@@ -19,9 +18,8 @@ func (memory) Close() error { return nil }
 func Example() {
 	backend := func(tb testing.TB) storetest.Backend {
 		return storetest.Backend{
-			Open:  func(testing.TB) driver.Store { return memory{} }, // another handle on the one store of this Backend
-			Prune: func(tb testing.TB, upTo driver.Position) { tb.Error(errors.ErrUnsupported) },
-			Move:  nil, // the clock is the database's own
+			Open: func(testing.TB) driver.Store { return memory{} }, // another handle on the one store of this Backend
+			Move: nil,                                               // the clock is the database's own
 		}
 	}
 	TestStore := func(t *testing.T) { storetest.Run(t, backend) }

@@ -9,17 +9,37 @@ import (
 // pruneTests: what survives retention.
 func pruneTests() []testCase {
 	return []testCase{
-		pruned("everything pruned and then appended: head and versions go on", pruneEverything),
-		pruned("a pruned event is known for ever", prunedIsKnown),
-		pruned("a pruned fact's body is still judged", prunedBodyIsJudged),
-		pruned("a reader finds what is above the floor", readAboveFloor),
-		pruned("a pruned decision still counts", prunedDecision),
+		rule("everything pruned and then appended: head and versions go on", pruneEverything),
+		rule("a pruned event is known for ever", prunedIsKnown),
+		rule("a pruned fact's body is still judged", prunedBodyIsJudged),
+		rule("a reader finds what is above the floor", readAboveFloor),
+		rule("a pruned decision still counts", prunedDecision),
+	}
+}
+
+// prune raises the floor and removes what is below it, two events at a time.
+func (f *fixture) prune(tb testing.TB, upTo driver.Position) {
+	tb.Helper()
+	if h := get(f.Raise(tb.Context(), upTo))(tb); h.Floor != upTo {
+		tb.Fatalf("the floor is %d, want %d", h.Floor, upTo)
+	}
+	f.remove(tb)
+}
+
+// remove removes what is below the floor, and returns how many events that were.
+func (f *fixture) remove(tb testing.TB) (n int64) {
+	tb.Helper()
+	for {
+		done := get(f.Remove(tb.Context(), driver.Removal{Rows: 2}))(tb)
+		if n += done.Events; !done.More {
+			return n
+		}
 	}
 }
 
 func pruneEverything(t *testing.T, f *fixture) {
 	v := f.ok(t, batch(on("s", event("a")), on("s", event("b")), on("r", event("c"))))
-	f.backend.Prune(t, 3)
+	f.prune(t, 3)
 	h := get(f.Head(t.Context()))(t)
 	if h.Position != 3 || h.Floor != 3 || !h.Recorded.Equal(v.Recorded) {
 		t.Errorf("head is %+v after everything was pruned", h)
@@ -39,7 +59,7 @@ func pruneEverything(t *testing.T, f *fixture) {
 func prunedIsKnown(t *testing.T, f *fixture) {
 	f.ok(t, batch(event("x")))
 	first := f.ok(t, batch(on("s", event("a")), on("s", event("b"))))
-	f.backend.Prune(t, 2)
+	f.prune(t, 2)
 	other := f.handle(t)
 	again := okOn(t, other, batch(on("s", event("a")), on("s", event("b"))))
 	same(t, "places", again.Places, []driver.Place{known(first.Places[0]), known(first.Places[1])})
@@ -50,7 +70,7 @@ func prunedIsKnown(t *testing.T, f *fixture) {
 
 func prunedBodyIsJudged(t *testing.T, f *fixture) {
 	f.ok(t, batch(event("a")))
-	f.backend.Prune(t, 1)
+	f.prune(t, 1)
 	f.ok(t, onKnown(driver.Same, event("a")))
 	changed := event("a")
 	changed.Body = []byte("other")
@@ -61,7 +81,7 @@ func readAboveFloor(t *testing.T, f *fixture) {
 	for i := range 10 {
 		f.ok(t, batch(event(number(i))))
 	}
-	f.backend.Prune(t, 4)
+	f.prune(t, 4)
 	for _, after := range []driver.Position{0, 2, 4} {
 		got := get(f.Read(t.Context(), driver.Query{After: after, Limit: 3}))(t)
 		same(t, "events", ids(got), []string{"00004", "00005", "00006"})
@@ -75,7 +95,7 @@ func prunedDecision(t *testing.T, f *fixture) {
 	decision := event("g")
 	decision.Source = driver.Self
 	f.ok(t, batch(decision))
-	f.backend.Prune(t, 1)
+	f.prune(t, 1)
 	if got := get(f.Handled(t.Context(), []string{"g"}))(t); !got[0] {
 		t.Error("a decision that was pruned does not count any more")
 	}

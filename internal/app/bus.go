@@ -43,7 +43,7 @@ func (n *node) bus(ctx context.Context, start func(func(context.Context)), defs 
 	for _, d := range n.Sagas {
 		topic := "saga-" + d.Name()
 		router.AddConsumerHandler(topic, topic, inputs, n.handle(d))
-		c := engine.SweepConfig{Holder: n.holder, TTL: leaseTTL, Newest: defs.Newest,
+		c := engine.SweepConfig{Holder: n.holder, TTL: leaseTTL, Newest: defs.Newest, Look: defs.Step,
 			Deliver: func(ctx context.Context, in *engine.Input) error {
 				m := message.NewMessage(in.Event.ID, in.Event.Body)
 				m.SetContext(context.WithValue(ctx, inputKey{}, in))
@@ -91,7 +91,7 @@ func (n *node) handle(d saga.Definition) message.NoPublishHandlerFunc {
 // relay makes the loop that publishes what is stored. Each bus has a checkpoint of its own: what was published on one is
 // not on the other.
 func (n *node) relay(name string, to message.Publisher, form relay.Form, fatal chan<- error) func(context.Context) {
-	r := relay.New(n.store, to, bus.DefaultTopics(), form,
+	r := relay.New(n.store, to, n.config.TopicMap(), form,
 		relay.Config{Name: name, Holder: n.holder, Every: checkpointEvery}, n.log, relayObserver{n.metrics})
 	return func(ctx context.Context) {
 		if err := r.Run(ctx); err != nil && ctx.Err() == nil {
@@ -151,7 +151,7 @@ func (n *node) addressed(ctx context.Context, hints *engine.Hints, sweeps map[st
 
 // kafka runs relay and subscriptions over one connection to Kafka, until ctx ends or one of them fails.
 func (n *node) kafka(ctx context.Context, hints *engine.Hints) (err error) {
-	k, err := bus.OpenKafka(ctx, bus.Config{Brokers: n.config.Bus.Brokers, Role: "engine"}, n.log)
+	k, err := bus.OpenKafka(ctx, n.config.KafkaBus(), n.log)
 	if err != nil {
 		return err
 	}
@@ -200,10 +200,16 @@ func (n *node) kafka(ctx context.Context, hints *engine.Hints) (err error) {
 // subscriptions are the topics that this process's sagas hear of, by the name of the subscription: what providers sent,
 // and what hooksaga itself said. payments.completed is for others.
 func (n *node) subscriptions() map[string]string {
-	all := map[string]string{}
+	all, subscribed := map[string]string{}, map[string]bool{bus.TopicPaymentsCompleted: true}
 	for _, source := range append(n.providers(), eventstore.Self) {
-		if topic, relayed := bus.DefaultTopics().Topic(eventstore.Event{Source: source}); relayed {
-			all[bus.SubscriptionName(source)] = topic
+		for _, topic := range n.config.TopicMap().Of(source) {
+			name := bus.SubscriptionName(source)
+			if _, taken := all[name]; taken {
+				name += "-" + topic
+			}
+			if !subscribed[topic] {
+				all[name], subscribed[topic] = topic, true
+			}
 		}
 	}
 	return all

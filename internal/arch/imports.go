@@ -56,7 +56,7 @@ func rules() []rule {
 			"github.com/sony/gobreaker/v2", "golang.org/x/time/rate"}},
 		{packages: []string{"commands/notify"}, may: []string{"./commands", "./commands/*", "./eventstore", "github.com/standard-webhooks/..."}},
 		{packages: []string{"internal/bus/..."}, may: []string{"./internal/bus/...", "./internal/redact", "./internal/relay", "./eventstore", "./eventstore/driver",
-			"github.com/ThreeDotsLabs/...", "github.com/IBM/sarama", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."}},
+			"github.com/ThreeDotsLabs/...", "github.com/IBM/sarama", "github.com/xdg-go/scram", "github.com/prometheus/client_golang/...", "go.opentelemetry.io/..."}},
 
 		{packages: []string{"internal/relay", "internal/engine", "internal/dispatch", "internal/timers", "internal/console"},
 			may: append(api(), "./internal/*", "github.com/ThreeDotsLabs/watermill", "github.com/ThreeDotsLabs/watermill/message/...",

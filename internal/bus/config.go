@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -18,7 +17,8 @@ const Scheme = "kafka://"
 // TLS and SASL do not depend on each other: all four combinations are meant.
 type Config struct {
 	Brokers  []string // host:port of some brokers; the others are learned from them
-	Role     string   // the consumer group is hooksaga-{Role}
+	Role     string   // the consumer group is hooksaga-{Role}, unless Group says otherwise
+	Group    string   // of consumers; "" is that of Role. Deployments that share brokers need different ones
 	ClientID string   // in the brokers' logs and quotas; "" is the consumer group
 
 	Partitions  int           // of a topic that is created; 0 is 12. Growing it later breaks the order of keys
@@ -43,38 +43,6 @@ const (
 	TopicsVerify TopicPolicy = "verify" // a missing one is an error
 	TopicsIgnore TopicPolicy = "ignore" // nothing is asked
 )
-
-// TLS is how connections are encrypted. Files are PEM.
-type TLS struct {
-	Enabled           bool
-	CAFile            string // "" are the system's roots
-	CertFile, KeyFile string // for brokers that want to know the client
-	ServerName        string // "" is the broker's host
-}
-
-// Mechanisms of SASL.
-const (
-	Plain       = "PLAIN"
-	SCRAMSHA256 = "SCRAM-SHA-256" // not yet
-	SCRAMSHA512 = "SCRAM-SHA-512" // not yet
-)
-
-// SASL is how the client says who it is; "" as Mechanism does not. It never shows its password in logs or errors.
-type SASL struct{ Mechanism, Username, Password string }
-
-// String leaves the password out.
-func (s SASL) String() string {
-	if s.Mechanism == "" {
-		return "none"
-	}
-	return s.Mechanism + " as " + s.Username
-}
-
-// GoString implements fmt.GoStringer for %#v.
-func (s SASL) GoString() string { return "bus.SASL{" + s.String() + "}" }
-
-// LogValue implements slog.LogValuer.
-func (s SASL) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // ErrConfig is matched by every complaint about a Config.
 var ErrConfig = errors.New("bus: configuration")
@@ -102,9 +70,17 @@ func ParseURL(address string) (Config, error) {
 	return c, nil
 }
 
+// Validate reports everything that is wrong with the settings, files of certificates included, without asking a broker.
+// Its error matches ErrConfig.
+func (c Config) Validate() error {
+	_, err := c.Sarama()
+	return err
+}
+
 // withDefaults fills in what is not said, and reports everything that is wrong.
 func (c Config) withDefaults() (Config, error) {
-	c.ClientID = cmp.Or(c.ClientID, Group(c.Role))
+	c.Group = cmp.Or(c.Group, Group(c.Role))
+	c.ClientID = cmp.Or(c.ClientID, c.Group)
 	c.Partitions = cmp.Or(c.Partitions, 12)
 	c.Retention = cmp.Or(c.Retention, 7*24*time.Hour)
 	c.Topics = cmp.Or(c.Topics, TopicsCreate)
@@ -129,22 +105,12 @@ func (c Config) check() error {
 	wrong(c.MaxMessage > MaxBody, "records of %d bytes do not hold bodies of %d", c.MaxMessage, MaxBody)
 	wrong(c.Retries > 0, "%d retries: an idempotent producer needs one", c.Retries)
 	wrong(c.Timeout > 0 && c.Retention > 0, "timeout %s, retention %s", c.Timeout, c.Retention)
-	wrong((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "a client certificate needs its key, and the key its certificate")
-	wrong(c.TLS.Enabled || c.TLS == TLS{}, "TLS has settings but is not enabled")
 	switch c.Topics {
 	case TopicsCreate, TopicsVerify, TopicsIgnore:
 	default:
 		wrong(false, "topics: %q is none of create, verify, ignore", string(c.Topics))
 	}
-	switch c.SASL.Mechanism {
-	case "":
-		wrong(c.SASL == SASL{}, "SASL has a name or a password but no mechanism")
-	case Plain:
-		wrong(c.SASL.Username != "" && c.SASL.Password != "", "SASL PLAIN needs a name and a password")
-	case SCRAMSHA256, SCRAMSHA512:
-		wrong(false, "SASL %s is not there yet: use PLAIN over TLS", c.SASL.Mechanism)
-	default:
-		wrong(false, "SASL mechanism is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512")
-	}
+	c.TLS.complaints(wrong)
+	c.SASL.complaints(wrong)
 	return errors.Join(errs...)
 }

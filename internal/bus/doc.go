@@ -17,6 +17,9 @@
 // secrets (package redact). Order is promised per key within a topic whose partition count never changes, and for first
 // occurrences only.
 //
+// Connections may be encrypted, with or without a certificate of the client, and the client may say who it is by PLAIN or
+// SCRAM, with or without encryption. Passwords are in no error and in no log.
+//
 // # Shutting down
 //
 // NewRouter returns a Gate: Drain it, then close the router. Closing alone cancels the contexts of running handlers and

@@ -103,10 +103,9 @@ func (t *topics) look(client sarama.Client, admin sarama.ClusterAdmin, topic str
 	if len(found[0].Partitions) == 0 {
 		return false, nil
 	}
-	if err := t.verify(admin, found[0]); err != nil {
-		return false, err
+	if err = t.verify(admin, found[0]); err == nil {
+		err = client.RefreshMetadata(topic)
 	}
-	err = client.RefreshMetadata(topic)
 	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) || errors.Is(err, sarama.ErrLeaderNotAvailable) {
 		return false, nil // another broker, which has not heard of it yet
 	}

@@ -34,7 +34,7 @@ func OpenKafka(ctx context.Context, c Config, logger *slog.Logger) (*Kafka, erro
 // Publisher is the bus's one publisher. Closing it is closing half of the bus.
 func (k *Kafka) Publisher() message.Publisher { return k.producer }
 
-// Subscriber subscribes as the consumer group of the configured role, from the oldest record that is kept. Every
+// Subscriber subscribes as the configured consumer group, from the oldest record that is kept. Every
 // Subscribe is a member of that group: two to one topic share its partitions. One message a partition is under way; the
 // next comes after its Ack. A Nack delivers the same message again, for ever, and blocks the partition: handlers Ack
 // what they have stored, park what fails, and let the sweep find what a crash left.

@@ -1,14 +1,21 @@
 package bus
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/IBM/sarama"
 )
+
+// Sarama is the settings with which this bus's connections are made, for who wants to look at brokers as the bus sees them.
+// Its error matches ErrConfig.
+func (c Config) Sarama() (*sarama.Config, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return c.client()
+}
 
 // client is the settings of every connection. A new one is made for each client: they may not be shared.
 //
@@ -54,40 +61,4 @@ func (c Config) client() (*sarama.Config, error) {
 // backoff doubles from 50 ms to 1 s. Five retries wait 1.55 s.
 func backoff(retries, _ int) time.Duration {
 	return min(50*time.Millisecond<<min(max(retries-1, 0), 5), time.Second)
-}
-
-func (t TLS) apply(s *sarama.Config) error {
-	if !t.Enabled {
-		return nil
-	}
-	s.Net.TLS.Enable = true
-	s.Net.TLS.Config = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CAFile != "" {
-		raw, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrConfig, err)
-		}
-		s.Net.TLS.Config.RootCAs = x509.NewCertPool()
-		if !s.Net.TLS.Config.RootCAs.AppendCertsFromPEM(raw) {
-			return fmt.Errorf("%w: no certificate in %s", ErrConfig, t.CAFile)
-		}
-	}
-	if t.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-		if err != nil {
-			return fmt.Errorf("%w: client certificate: %w", ErrConfig, err)
-		}
-		s.Net.TLS.Config.Certificates = []tls.Certificate{pair}
-	}
-	return nil
-}
-
-func (a SASL) apply(s *sarama.Config) {
-	if a.Mechanism == "" {
-		return
-	}
-	s.Net.SASL.Enable = true
-	s.Net.SASL.Mechanism = sarama.SASLMechanism(a.Mechanism)
-	s.Net.SASL.Version = sarama.SASLHandshakeV1
-	s.Net.SASL.User, s.Net.SASL.Password = a.Username, a.Password
 }

@@ -55,7 +55,12 @@ func TestConfigComplaints(t *testing.T) {
 		"no such file":        func(c *Config) { c.TLS = TLS{Enabled: true, CAFile: "/nonexistent/ca.pem"} },
 		"PLAIN without":       func(c *Config) { c.SASL = SASL{Mechanism: Plain} },
 		"password only":       func(c *Config) { c.SASL = SASL{Password: "dev"} },
-		"SCRAM, not yet":      func(c *Config) { c.SASL = SASL{Mechanism: SCRAMSHA512, Username: "u", Password: "dev"} },
+		"SCRAM without":       func(c *Config) { c.SASL = SASL{Mechanism: SCRAMSHA512, Username: "u"} },
+		"SCRAM, odd password": func(c *Config) { c.SASL = SASL{Mechanism: SCRAMSHA256, Username: "u", Password: "dev\u0007"} },
+		"key without":         func(c *Config) { c.TLS = TLS{Enabled: true, KeyFile: "x"} },
+		"no such certificate": func(c *Config) {
+			c.TLS = TLS{Enabled: true, CertFile: "/nonexistent/c.pem", KeyFile: "/nonexistent/k.pem"}
+		},
 		"unknown mechanism":   func(c *Config) { c.SASL = SASL{Mechanism: "MAGIC"} },
 		"retries below zero":  func(c *Config) { c.Retries = -1 },
 		"timeouts below zero": func(c *Config) { c.Timeout = -1 },

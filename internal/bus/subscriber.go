@@ -34,7 +34,7 @@ func newSubscriber(ctx context.Context, c Config, prepare func(context.Context, 
 		Brokers:               c.Brokers,
 		Unmarshaler:           Marshaler{},
 		OverwriteSaramaConfig: settings,
-		ConsumerGroup:         Group(c.Role),
+		ConsumerGroup:         c.Group,
 	}, Logger(logger))
 	if err != nil {
 		return nil, fmt.Errorf("bus: subscriber: %w", err)

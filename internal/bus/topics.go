@@ -67,22 +67,28 @@ func named(topic, provider string) string {
 
 // Names lists every topic that events of these providers and of hooksaga itself can be sent to, sorted.
 func (t Topics) Names(providers ...string) []string {
-	var names []string
-	for _, r := range t {
-		switch {
-		case r.Topic == "":
-		case !strings.Contains(r.Topic, Provider):
-			names = append(names, r.Topic)
-		default:
-			for _, p := range providers {
-				if r.Source == "*" || r.Source == p {
-					names = append(names, named(r.Topic, p))
-				}
-			}
-		}
+	names := t.Of(eventstore.Self)
+	for _, p := range providers {
+		names = append(names, t.Of(p)...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Of lists the topics that events of one provider can be sent to, in the order of the routes.
+func (t Topics) Of(provider string) (names []string) {
+	for _, r := range t {
+		if r.Source != "*" && r.Source != provider {
+			continue
+		}
+		if topic := named(r.Topic, provider); topic != "" && !slices.Contains(names, topic) {
+			names = append(names, topic)
+		}
+		if r.Type == "*" {
+			break // what is left, none of the later routes gets
+		}
+	}
+	return names
 }
 
 // SubscriptionName is the name under which a provider's events are subscribed to: stripe-onStripeEvent.

@@ -9,6 +9,7 @@ import (
 	"github.com/hooksaga/hooksaga/commands/charge"
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/internal/lifecycle"
 )
 
 // reply is what is answered to a charge that is stored.
@@ -59,9 +60,9 @@ func send(w http.ResponseWriter, status int, media string, v any) {
 
 // await returns the outcome of a command, at once if it has one already.
 func (h *Handler) await(ctx context.Context, command string, answers <-chan eventstore.Event) (eventstore.Event, error) {
-	found, err := h.outcomes.read(ctx, outcomeID(command))
-	if err == nil && len(found) > 0 {
-		return found[0], nil
+	rows, err := h.store.Driver().Commands(ctx, []string{command})
+	if err == nil && len(rows) == 1 && rows[0].Status == driver.StatusDone {
+		return lifecycle.Outcome(rows[0]), nil
 	}
 	select {
 	case e := <-answers:
@@ -117,9 +118,7 @@ func (h *Handler) standing(ctx context.Context, w http.ResponseWriter, c command
 	case driver.StatusUnknown:
 		r.Status = driver.StatusUnknown
 	case driver.StatusDone: // since just now
-		if found, err := h.outcomes.read(ctx, outcomeID(row.ID)); err == nil && len(found) == 1 {
-			r = result(c, found[0])
-		}
+		r = result(c, lifecycle.Outcome(row))
 	}
 	r.write(w)
 }

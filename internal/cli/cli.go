@@ -114,7 +114,7 @@ func New(d Deps) *cobra.Command {
 	flags.StringVar(&c.file, "config", "", "YAML file (default "+config.DefaultFile+", if there is one)")
 	flags.String("store", "", "event store: sqlite:FILE or postgres://… (HOOKSAGA_STORE)")
 	root.AddCommand(c.serve(), c.dev(), c.demo(), c.simulator(), c.trigger(), c.events(), c.streams(), c.sagas(), c.commands(),
-		c.redrive(), c.migrate(), c.config(), c.health(), c.version())
+		c.redrive(), c.storeVerbs(), c.migrate(), c.config(), c.check(), c.health(), c.version())
 	return root
 }
 

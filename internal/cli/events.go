@@ -101,6 +101,9 @@ func (c *cli) eventsList() *cobra.Command {
 		}
 		q.Desc = order == "desc"
 		return c.reading(cmd, func(ctx context.Context, s *eventstore.Store) error {
+			if err := sayPruned(ctx, cmd, s, f.after); err != nil {
+				return err
+			}
 			events := cut(c, cmd, *limit, "events", func(n int) iter.Seq2[eventstore.Event, error] { return read(ctx, s, q, n) })
 			if n, _ := limit.rows(c.format); !q.Desc && f.after < 0 && n > 0 {
 				newest := q
@@ -200,6 +203,9 @@ func (c *cli) find(ctx context.Context, s *eventstore.Store, what, source string
 		page, err := s.Read(ctx, eventstore.Query{After: eventstore.Position(at - 1), Until: eventstore.Position(at), Limit: 1})
 		if err != nil || len(page) > 0 {
 			return first(page), err
+		}
+		if err := s.Whole(ctx, eventstore.Position(at-1)); err != nil {
+			return eventstore.Event{}, gone(err, "the event at position %d was pruned", at)
 		}
 		return eventstore.Event{}, missing("`hooksaga events list` shows which there are", "there is no event at position %d", at)
 	}

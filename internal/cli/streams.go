@@ -28,7 +28,13 @@ func (c *cli) streams() *cobra.Command {
 				return err
 			}
 			if len(probe) == 0 {
+				if err := s.Whole(ctx, 0); err != nil {
+					return gone(err, "there is no stream %q, or all of it was pruned", given[0])
+				}
 				return missing("`hooksaga events list` shows streams", "there is no stream %q", given[0])
+			}
+			if first := probe[0].Version; first > 1 {
+				note(cmd, "versions 1 to %d of this stream were pruned", first-1)
 			}
 			events := cut(c, cmd, *limit, "events", func(n int) iter.Seq2[eventstore.Event, error] { return read(ctx, s, q, n) })
 			return c.listEvents(cmd, events, true)

@@ -35,6 +35,9 @@ func (c *cli) eventsTail() *cobra.Command {
 			from := head.Position
 			if f.after >= 0 {
 				from = max(q.After, head.Floor)
+				if err := sayPruned(ctx, cmd, s, f.after); err != nil {
+					return err
+				}
 			}
 			return c.follow(ctx, cmd, s, from, func(e eventstore.Event) error {
 				if !selects(q, e) {

@@ -36,6 +36,7 @@ type Config struct {
 	AdminListen string
 	Store       Store
 	Bus         Bus
+	Kafka       KafkaClient
 	Migrate     bool
 
 	Env          string // Development or Production
@@ -132,6 +133,7 @@ func (c Config) Warnings() []Warning {
 		_, why := c.MountsCharge()
 		add(why == "", "config/no-charge-token", "HOOKSAGA_CHARGE_TOKEN", "POST /charge is not mounted: "+why)
 	}
+	add(!c.clearPassword(), "kafka/clear-password", "HOOKSAGA_KAFKA_TLS", "SASL PLAIN without TLS sends the password in clear text")
 	add(c.CallbackURL != "", "callback/no-url", "HOOKSAGA_CALLBACK_URL", "commands for your own service (cancel-access, cancel-order, grant-access) are undeliverable")
 	return ws
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hooksaga/hooksaga/internal/config"
+	"github.com/hooksaga/hooksaga/internal/testenv/authority"
 )
 
 // files reads from memory.
@@ -114,6 +115,7 @@ func TestPrecedence(t *testing.T) {
 
 func TestEverySettingFromEverySource(t *testing.T) {
 	t.Parallel()
+	ca, pair := authority.For(t)
 	samples := map[string]string{
 		"HOOKSAGA_LISTEN": "127.0.0.1:1", "HOOKSAGA_ADMIN_LISTEN": "127.0.0.1:2", "HOOKSAGA_STORE": "sqlite:x.db", "HOOKSAGA_BUS": "kafka://a:1,b:2",
 		"HOOKSAGA_MIGRATE": "false", "HOOKSAGA_ENV": "production", "HOOKSAGA_MODE": "live", "PAYMENTS_MODE": "gateway",
@@ -121,6 +123,10 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"ORDERS_WEBHOOK_SECRET": "ssssssssss", "HOOKSAGA_CHARGE_TOKEN": "ctctctctct", "HOOKSAGA_ADMIN_TOKEN": "atatatatat",
 		"HOOKSAGA_CALLBACK_URL": "https://shop.test/hook", "HOOKSAGA_CALLBACK_SECRET": "whsec_bbbbbbbb", "HOOKSAGA_LEASE": "5s", "HOOKSAGA_WORKERS": "7",
 		"HOOKSAGA_LOG_LEVEL": "debug", "HOOKSAGA_LOG_FORMAT": "text",
+		"HOOKSAGA_KAFKA_GROUP": "shop", "HOOKSAGA_KAFKA_TLS": "true", "HOOKSAGA_KAFKA_TLS_CA": ca.File, "HOOKSAGA_KAFKA_TLS_CERT": pair.CertFile,
+		"HOOKSAGA_KAFKA_TLS_KEY": pair.KeyFile, "HOOKSAGA_KAFKA_TLS_SERVER_NAME": "kafka.test", "HOOKSAGA_KAFKA_SASL": "SCRAM-SHA-512",
+		"HOOKSAGA_KAFKA_USERNAME": "shop", "HOOKSAGA_KAFKA_PASSWORD": "pwpwpwpwpw", "HOOKSAGA_KAFKA_TOPICS": "verify", "HOOKSAGA_KAFKA_PARTITIONS": "6",
+		"HOOKSAGA_KAFKA_REPLICATION": "2", "HOOKSAGA_KAFKA_MIN_INSYNC": "1", "HOOKSAGA_KAFKA_ROUTES": "orders:order.*=shop.orders",
 	}
 	if d := cmp.Diff(len(samples), len(config.Keys())); d != "" {
 		t.Errorf("samples and Keys: %s", d)

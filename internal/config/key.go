@@ -20,7 +20,7 @@ type Key struct {
 
 // Describe lists every setting, in the order in which people read them.
 func Describe() []Key {
-	return []Key{
+	keys := []Key{
 		setting("HOOKSAGA_LISTEN", "listen", "127.0.0.1:8080", "address of webhooks and POST /charge"),
 		setting("HOOKSAGA_ADMIN_LISTEN", "admin-listen", "127.0.0.1:8081", "address of audit, metrics and health; never for the outside world"),
 		setting("HOOKSAGA_STORE", "store", "sqlite:hooksaga.db", "event store: sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE"),
@@ -43,6 +43,7 @@ func Describe() []Key {
 		setting("HOOKSAGA_LOG_LEVEL", "log-level", "info", "debug, info, warn or error"),
 		setting("HOOKSAGA_LOG_FORMAT", "log-format", "json", "json or text"),
 	}
+	return append(keys, kafkaKeys()...)
 }
 
 // Keys lists the environment variables of Describe. Known says more: it knows those of further providers, too.

@@ -27,6 +27,7 @@ func (r *reader) config(keys []Key, f file, compiled []string) Config {
 		AdminListen:    r.address("HOOKSAGA_ADMIN_LISTEN"),
 		Store:          parsed(r, "HOOKSAGA_STORE", parseStore),
 		Bus:            parsed(r, "HOOKSAGA_BUS", parseBus),
+		Kafka:          r.kafka(),
 		Migrate:        parsed(r, "HOOKSAGA_MIGRATE", parseBool),
 		Env:            r.choice("HOOKSAGA_ENV", Development, Production),
 		Mode:           r.choice("HOOKSAGA_MODE", Test, Live),

@@ -55,6 +55,7 @@ func hasAnyPrefix(v string, prefixes ...string) bool {
 // rules are the mistakes that lie in how values go together, and that matter to a process that serves.
 func (r *reader) rules(c *Config, keys []Key) {
 	r.stripeRules(c)
+	r.kafkaRules(c)
 	if !Loopback(c.AdminListen) && !IsSet(c.AdminToken) && c.AdminListen != "" {
 		r.fail("HOOKSAGA_ADMIN_LISTEN", fmt.Sprintf("%q can be reached from outside and HOOKSAGA_ADMIN_TOKEN is not set", c.AdminListen),
 			"set HOOKSAGA_ADMIN_TOKEN, or listen on 127.0.0.1")

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,6 +15,8 @@ import (
 type EventPage struct {
 	Events []EventView `json:"events"`
 	Next   string      `json:"next,omitempty"` // cursor of the next page; "" on the last
+	// Pruned is up to which position events were pruned, where the page would go on below it; 0 else.
+	Pruned eventstore.Position `json:"pruned,omitempty"`
 }
 
 // events answers /v1/events and, with a stream given, /v1/streams/{stream}.
@@ -70,6 +73,12 @@ func (c *console) events(w http.ResponseWriter, r *http.Request, stream string) 
 	for _, e := range events {
 		page.Events = append(page.Events, ViewEvent(e, bodies))
 	}
+	err = c.store.Whole(r.Context(), q.After)
+	if below, ok := errors.AsType[*eventstore.PrunedError](err); ok && (!q.Desc || page.Next == "") {
+		page.Pruned = below.Floor
+	} else if !ok && err != nil {
+		return err
+	}
 	if stream != "" && len(events) == 0 {
 		if err := c.known(r, stream); err != nil {
 			return err
@@ -83,6 +92,9 @@ func (c *console) events(w http.ResponseWriter, r *http.Request, stream string) 
 func (c *console) known(r *http.Request, stream string) error {
 	events, err := c.store.Read(r.Context(), eventstore.Query{Stream: stream, Limit: 1})
 	if err == nil && len(events) == 0 {
+		if err := c.store.Whole(r.Context(), 0); err != nil {
+			return pruned(err, fmt.Sprintf("there is no stream %q, or all of it was pruned", stream))
+		}
 		return notFound(fmt.Sprintf("there is no stream %q", stream), "streams are called provider/subject, saga/name/key or command/id; /v1/events shows them")
 	}
 	return err
@@ -104,6 +116,9 @@ func (c *console) event(w http.ResponseWriter, r *http.Request, position string)
 		return err
 	}
 	if len(events) == 0 {
+		if err := c.store.Whole(r.Context(), eventstore.Position(at-1)); err != nil {
+			return pruned(err, fmt.Sprintf("the event at position %d was pruned", at))
+		}
 		return notFound(fmt.Sprintf("there is no event at position %d", at), "/v1/events?order=desc&limit=1 shows the newest")
 	}
 	if raw {
@@ -112,6 +127,15 @@ func (c *console) event(w http.ResponseWriter, r *http.Request, position string)
 	}
 	answer(w, http.StatusOK, ViewEvent(events[0], true))
 	return nil
+}
+
+// pruned is the answer about something that retention has removed; err is what Whole returned.
+func pruned(err error, what string) error {
+	is, ok := errors.AsType[*eventstore.PrunedError](err)
+	if !ok {
+		return err
+	}
+	return notFound(what, fmt.Sprintf("positions up to %d were pruned; an archive or a backup may have them", is.Floor))
 }
 
 // download sends the bytes as they arrived, in a way that no browser makes anything of them.

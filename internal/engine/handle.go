@@ -123,7 +123,7 @@ func (e *Engine) consider(ctx context.Context, in *Input, fresh bool) (p *plan, 
 		return p.queue(in, driver.ReasonNewer, fmt.Sprintf("instance is of version %d, this binary's is %d", h.instance.Version, in.Saga.Version())), false, nil
 	}
 	if at := blocking(queue); at != nil {
-		return p.queue(in, driver.ReasonParked, fmt.Sprintf("behind the input at position %d", at.Position)), false, nil
+		return p.queueBehind(in, *at), false, nil
 	}
 	dec := in.Routed.Step(h.pointer())
 	switch dec.Disposition {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/sagas/saga"
@@ -23,14 +24,21 @@ type Hints struct {
 	wants   []Interested
 	queue   chan Hint
 	refused func(Hint)
-	lanes   lanes
+	lanes   *lanes
+	flights flights
+
+	floors map[string]eventstore.Position // what is at or below is decided, or from before the saga's activation
+	looked time.Time
 }
+
+// floorsEvery is how often the watermarks are read: they only rise, so older ones let more through and nothing wrong.
+const floorsEvery = time.Second
 
 // NewHints returns the engine's intake from a bus that holds at most n hints, and decides inputs of as many as width keys
 // at the same time; refused is told of a record that does not name a stored event.
 func NewHints(e *Engine, n, width int, refused func(Hint)) *Hints {
 	h := &Hints{engine: e, defs: e.Sagas, queue: make(chan Hint, n), refused: refused,
-		lanes: lanes{width, e.Handle}}
+		lanes: newLanes(width, e.Handle)}
 	for _, d := range e.Sagas {
 		h.wants = append(h.wants, Interest(d))
 	}
@@ -50,17 +58,24 @@ func (h *Hints) Offer(ctx context.Context, hint Hint) error {
 // hintsPage is how many hints one step takes.
 const hintsPage = 256
 
-// Step handles the hints that are there.
+// Step handles the hints that are there, and returns when their inputs are handled.
 func (h *Hints) Step(ctx context.Context) (progressed bool, err error) {
 	page := h.take(nil)
 	if len(page) == 0 {
 		return false, nil
 	}
-	return true, h.handle(ctx, page)
+	err = h.handle(ctx, page)
+	h.lanes.reset()
+	if err == nil {
+		err = h.failed()
+	}
+	return true, err
 }
 
-// Run handles hints as they come, until ctx ends. A page that fails is given up: the sweep finds its events.
+// Run handles hints as they come, without waiting for inputs before it takes more, until ctx ends. Inputs that fail are
+// given up: the sweep finds their events.
 func (h *Hints) Run(ctx context.Context) {
+	defer h.lanes.reset()
 	for {
 		select {
 		case <-ctx.Done():
@@ -91,15 +106,49 @@ func (h *Hints) handle(ctx context.Context, page []Hint) error {
 	if err != nil {
 		return err
 	}
-	var inputs []*Input
+	if err := h.look(ctx); err != nil {
+		return err
+	}
 	for i, d := range h.defs {
 		for _, e := range events {
-			if h.wants[i](e) {
-				inputs = append(inputs, Prepare(d, e))
+			if e.Position <= h.floors[d.Name()] || !h.wants[i](e) {
+				continue
+			}
+			if err := h.lanes.add(ctx, Prepare(d, e), h.flights.start(e.Position)); err != nil {
+				return err
 			}
 		}
 	}
-	return h.lanes.deliver(ctx, inputs)
+	return h.failed()
+}
+
+// failed is why inputs were not handled, nil if none failed so far. What is behind a failed one of its key is given up with
+// it, up to here.
+func (h *Hints) failed() error {
+	if h.flights.err() == nil {
+		return nil
+	}
+	h.lanes.reset()
+	defer h.flights.clear()
+	return h.flights.err()
+}
+
+// look reads the sagas' watermarks. A record that is at or below one is a redelivery, or older than the saga: a bus that is
+// read from its beginning tells of events from before a saga was activated, which must cause nothing.
+func (h *Hints) look(ctx context.Context) error {
+	now := h.engine.Now()
+	if h.floors != nil && now.Sub(h.looked) < floorsEvery {
+		return nil
+	}
+	rows, err := h.engine.rows.Sagas(ctx)
+	if err != nil {
+		return err
+	}
+	h.floors, h.looked = make(map[string]eventstore.Position, len(rows)), now
+	for _, row := range rows {
+		h.floors[row.Name] = row.Watermark
+	}
+	return nil
 }
 
 // read fetches the events that hints name, in position order, and refuses hints that name something else.

@@ -6,52 +6,133 @@ import (
 	"sync"
 )
 
-// lanes hand inputs in: those of different keys at the same time, as many as n; with n of 1 on the caller's stack.
+// lanes hand inputs in: those of one key one after the other, in the order in which they were added, those of different
+// keys at the same time, as many as n. With n of 1 everything happens on the caller's stack. After an error whatever of
+// its key is added is given back as well, until reset: whoever adds takes it up again.
 type lanes struct {
 	n    int
 	hand func(context.Context, *Input) error
+	room chan struct{} // one token for each input that is under way
+
+	mu      sync.Mutex
+	keys    map[string]*lane
+	ready   []*lane // lanes that no worker runs
+	workers int
+	failed  map[string]error // by key
+	idle    chan struct{}    // closed when the last worker ends; nil while nobody waits
 }
 
-// deliver hands inputs in, those of one key one after the other, and returns when all are handled. After an error the
-// rest of its key is left: whoever delivers takes it up again.
-func (l lanes) deliver(ctx context.Context, inputs []*Input) error {
-	byKey := map[string][]*Input{}
-	var order []string
-	for _, in := range inputs {
-		key := in.Instance()
-		if key == "" {
-			key = "\x00" + in.Guard
-		}
-		if byKey[key] == nil {
-			order = append(order, key)
-		}
-		byKey[key] = append(byKey[key], in)
-	}
-	errs := make([]error, len(order))
-	if l.n == 1 || len(order) == 1 {
-		for i, key := range order {
-			errs[i] = l.run(ctx, byKey[key])
-		}
-		return errors.Join(errs...)
-	}
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, l.n)
-	for i, key := range order {
-		slots <- struct{}{}
-		wg.Go(func() {
-			errs[i] = l.run(ctx, byKey[key])
-			<-slots
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+// lane is the inputs of one key that are not handled yet.
+type lane struct {
+	key    string
+	inputs []passenger
 }
 
-func (l lanes) run(ctx context.Context, lane []*Input) error {
-	for _, in := range lane {
-		if err := l.hand(ctx, in); err != nil {
-			return err
+// passenger is an input on its way, and who is told how it went. done is called on a worker's goroutine.
+type passenger struct {
+	ctx  context.Context
+	in   *Input
+	done func(error)
+}
+
+// underWay is how many inputs may be under way at once: enough to fill commits while others are prepared.
+const underWay = 1024
+
+// errBehind is of an input that was not handled because one before it in its lane was not.
+var errBehind = errors.New("engine: an input before it was not handled")
+
+func newLanes(n int, hand func(context.Context, *Input) error) *lanes {
+	return &lanes{n: n, hand: hand, room: make(chan struct{}, underWay), keys: map[string]*lane{}, failed: map[string]error{}}
+}
+
+// add puts an input into its lane, waiting for room until ctx ends: its error is the context's. done is called when the
+// input is handled, or not.
+func (l *lanes) add(ctx context.Context, in *Input, done func(error)) error {
+	p := passenger{ctx, in, done}
+	key := in.Instance()
+	if key == "" {
+		key = "\x00" + in.Guard
+	}
+	if l.n == 1 {
+		l.carry(key, p)
+		return nil
+	}
+	select {
+	case l.room <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := l.keys[key]
+	if at == nil {
+		at = &lane{key: key}
+		l.keys[key] = at
+		l.ready = append(l.ready, at)
+		if l.workers < l.n {
+			l.workers++
+			go l.work()
 		}
 	}
+	at.inputs = append(at.inputs, p)
 	return nil
+}
+
+// work runs lanes until none is left.
+func (l *lanes) work() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.ready) > 0 {
+		at := l.ready[0]
+		l.ready = l.ready[1:]
+		for len(at.inputs) > 0 {
+			p := at.inputs[0]
+			at.inputs = at.inputs[1:]
+			l.mu.Unlock()
+			l.carry(at.key, p)
+			<-l.room
+			l.mu.Lock()
+		}
+		delete(l.keys, at.key)
+	}
+	if l.workers--; l.workers == 0 && l.idle != nil {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// carry hands one input in, unless one before it has failed.
+func (l *lanes) carry(key string, p passenger) {
+	l.mu.Lock()
+	_, behind := l.failed[key]
+	l.mu.Unlock()
+	if behind {
+		p.done(errBehind)
+		return
+	}
+	err := l.hand(p.ctx, p.in)
+	if err != nil {
+		l.mu.Lock()
+		l.failed[key] = err
+		l.mu.Unlock()
+	}
+	p.done(err)
+}
+
+// reset waits until nothing is under way, and forgets failures. Nobody may add meanwhile.
+func (l *lanes) reset() {
+	for {
+		l.mu.Lock()
+		if l.workers == 0 {
+			clear(l.failed)
+			l.mu.Unlock()
+			return
+		}
+		if l.idle == nil {
+			l.idle = make(chan struct{})
+		}
+		idle := l.idle
+		l.mu.Unlock()
+		<-idle
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hooksaga/hooksaga/commands"
-	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/internal/lifecycle"
 	"github.com/hooksaga/hooksaga/sagas/saga"
@@ -33,9 +32,15 @@ type plan struct {
 }
 
 func (e *Engine) newPlan(d saga.Definition, id string, before held) *plan {
-	return &plan{Engine: e, id: id, before: before, after: before, stuck: d.StuckAfter(before.instance),
-		changes: map[commands.ID]*driver.CommandChange{}, askers: map[commands.ID][]driver.Asker{},
-		arms: map[saga.Timer]driver.TimerChange{}, fired: map[string]bool{}, reserved: map[commands.ID]Reservation{}}
+	return &plan{Engine: e, id: id, before: before, after: before, stuck: d.StuckAfter(before.instance)}
+}
+
+// put sets an entry of a map that is made when it is needed: most plans need none.
+func put[K comparable, V any](m *map[K]V, k K, v V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[k] = v
 }
 
 // lookUp makes the plan judge commands against the rows that exist, instead of hoping that there are none.
@@ -61,12 +66,9 @@ func (p *plan) decided(ctx context.Context, in *Input, dec saga.Decision) (parks
 		return nil, err
 	}
 	undo := p.mark()
-	if err := p.send(ctx, dec.Commands); err != nil {
+	if err := p.send(dec.Commands); err != nil {
 		undo()
-		if isPark(err) {
-			return err, nil
-		}
-		return nil, err
+		return err, nil
 	}
 	record := saga.Decided.New(saga.Recorded(dec, in.Event)).WithID(in.Guard)
 	if err := record.Err(); err != nil {
@@ -83,11 +85,13 @@ func (p *plan) decided(ctx context.Context, in *Input, dec saga.Decision) (parks
 	}
 	for _, c := range dec.Timers {
 		if !c.Cancel {
-			p.arms[c.Timer] = driver.TimerChange{Op: driver.TimerArm, After: c.After,
-				Timer: driver.Timer{Saga: in.Saga.Name(), Instance: p.id, Name: string(c.Timer), Due: c.Due}}
+			put(&p.arms, c.Timer, driver.TimerChange{Op: driver.TimerArm, After: c.After,
+				Timer: driver.Timer{Saga: in.Saga.Name(), Instance: p.id, Name: string(c.Timer), Due: c.Due}})
 		}
 	}
-	p.fired[in.Event.ID] = in.Event.To != ""
+	if in.Event.To != "" {
+		put(&p.fired, in.Event.ID, true)
+	}
 	if p.after.correlation == "" {
 		p.after.correlation = in.Event.CorrelationID
 	}
@@ -113,13 +117,8 @@ func (p *plan) mark() (undo func()) {
 	}
 }
 
-// parkError is a reason to park the input, in contrast to an error of the store.
-type parkError struct{ error }
-
-func isPark(err error) bool { _, is := err.(parkError); return is }
-
-// send adds commands: new ones are born, known ones joined, and what is done already is answered.
-func (p *plan) send(ctx context.Context, cs []commands.Command) error {
+// send adds commands: new ones are born, known ones joined, and what is done already is answered. An error parks the input.
+func (p *plan) send(cs []commands.Command) error {
 	for _, c := range cs {
 		change, changed := p.changes[c.ID]
 		row, known := p.known[c.ID]
@@ -127,7 +126,7 @@ func (p *plan) send(ctx context.Context, cs []commands.Command) error {
 			row = change.Command
 		}
 		if (changed || known) && !lifecycle.SameArgs(c, row) {
-			return parkError{fmt.Errorf("command %s %s was asked for with other arguments", c.Name, c.ID)}
+			return fmt.Errorf("command %s %s was asked for with other arguments", c.Name, c.ID)
 		}
 		switch {
 		case changed && slices.ContainsFunc(p.askers[c.ID], func(a driver.Asker) bool { return a.Cause == c.Decision && a.Instance == c.Asker() }):
@@ -135,18 +134,17 @@ func (p *plan) send(ctx context.Context, cs []commands.Command) error {
 		case changed:
 			again := *change
 			again.Command.Askers++
-			p.changes[c.ID] = &again
-			p.askers[c.ID] = append(slices.Clone(p.askers[c.ID]), lifecycle.Asked(c))
+			put(&p.changes, c.ID, &again)
+			put(&p.askers, c.ID, append(slices.Clone(p.askers[c.ID]), lifecycle.Asked(c)))
 		case known && row.Status == driver.StatusDone:
-			if err := p.answer(ctx, c, row); err != nil {
-				return err
-			}
+			p.answer(c, row)
 		case known:
 			join, asker := lifecycle.Join(row, c)
-			p.changes[c.ID], p.askers[c.ID] = &join, []driver.Asker{asker}
+			put(&p.changes, c.ID, &join)
+			put(&p.askers, c.ID, []driver.Asker{asker})
 		default:
 			if err := p.bear(c); err != nil {
-				return parkError{err}
+				return err
 			}
 		}
 	}
@@ -167,31 +165,24 @@ func (p *plan) bear(c commands.Command) error {
 			request = &req
 		}
 		if r, ok := p.Reserve(c.Name); ok {
-			p.reserved[c.ID], lease = r, p.Lease
+			put(&p.reserved, c.ID, r)
+			lease = p.Lease
 		}
 	}
 	change, err := lifecycle.Born(c, request, lease)
 	if err != nil {
 		return err
 	}
-	p.changes[c.ID], p.askers[c.ID] = &change, []driver.Asker{lifecycle.Asked(c)}
+	put(&p.changes, c.ID, &change)
+	put(&p.askers, c.ID, []driver.Asker{lifecycle.Asked(c)})
 	return nil
 }
 
 // answer adds the copy of an outcome that is there already.
-func (p *plan) answer(ctx context.Context, c commands.Command, row driver.Command) error {
-	id := driver.EventID{Source: eventstore.Self, ID: string(c.ID) + "/outcome"}
-	found, err := p.rows.ByID(ctx, []driver.EventID{id})
-	if err != nil {
-		return err
-	}
-	if len(found) == 0 {
-		return parkError{fmt.Errorf("the outcome of command %s %s is not stored any more", c.Name, c.ID)}
-	}
-	told, asker := lifecycle.Copy(row, lifecycle.Asked(c), found[0], p.Now())
+func (p *plan) answer(c commands.Command, row driver.Command) {
+	told, asker := lifecycle.Copy(row, lifecycle.Asked(c), p.Now())
 	p.batch.Events = append(p.batch.Events, told)
-	p.askers[c.ID] = append(slices.Clone(p.askers[c.ID]), asker)
-	return nil
+	put(&p.askers, c.ID, append(slices.Clone(p.askers[c.ID]), asker))
 }
 
 // withdraw takes this instance's wish back from commands that it does not want any more.
@@ -227,9 +218,9 @@ func (p *plan) withdraw(ctx context.Context, dec saga.Decision) error {
 		b := lifecycle.Withdraw(row, all, mine, p.Now())
 		p.batch.Events = append(p.batch.Events, b.Events...)
 		for _, c := range b.Commands {
-			p.changes[commands.ID(row.ID)] = &c
+			put(&p.changes, commands.ID(row.ID), &c)
 		}
-		p.askers[commands.ID(row.ID)] = b.Askers
+		put(&p.askers, commands.ID(row.ID), b.Askers)
 	}
 	return nil
 }

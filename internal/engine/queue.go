@@ -41,6 +41,18 @@ func (p *plan) queue(in *Input, reason, why string) *plan {
 	return p
 }
 
+// queueBehind makes the plan line its input up behind one that holds everything up. It is run when that one is: together with
+// what waits for a newer binary, or was redriven and is about to be drained. Else it is parked until somebody redrives it.
+func (p *plan) queueBehind(in *Input, at driver.Queued) *plan {
+	reason := driver.ReasonParked
+	if at.Reason == driver.ReasonNewer {
+		reason = driver.ReasonNewer
+	}
+	p.queue(in, reason, fmt.Sprintf("behind the input at position %d", at.Position))
+	p.batch.Queue[0].Input.Redriven = at.Redriven
+	return p
+}
+
 // unroutable makes a plan that sets an input aside by its own id.
 func (e *Engine) unroutable(in *Input, why string) *plan {
 	why = lifecycle.Reason(why)

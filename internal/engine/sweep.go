@@ -22,11 +22,15 @@ type SweepConfig struct {
 	Batch   int // events in one step; 0 is 512
 	Deliver func(context.Context, *Input) error
 	Newest  func(saga string) bool // whether this process runs the newest definition; nil: always
+	// Look finds out again what Newest says, before the watermark moves past what this definition does not want; nil: nothing
+	// is to be found out.
+	Look func(context.Context) (progressed bool, err error)
 }
 
 // Sweep follows the store in position order and hands one saga what it is interested in, from the saga's watermark on.
 // One process sweeps for a saga at a time, under a lease. Inputs of one key are handed in one after the other, in
-// position order. When all inputs up to a position are decided or queued, the watermark moves there.
+// position order; while they are being decided, the sweep goes on reading. When all inputs up to a position are decided
+// or queued, the watermark moves there.
 type Sweep struct {
 	SweepConfig
 	engine     *Engine
@@ -34,8 +38,10 @@ type Sweep struct {
 	interested Interested
 
 	lease     driver.Lease
-	renew     time.Time // by this process's clock, well before the lease ends
-	at        eventstore.Position
+	renew     time.Time           // by this process's clock, well before the lease ends
+	at        eventstore.Position // read up to here
+	lanes     *lanes
+	flights   flights
 	persisted eventstore.Position
 	saved     time.Time
 	marks     []mark // of the head, for the grace
@@ -56,7 +62,7 @@ func NewSweep(e *Engine, d saga.Definition, c SweepConfig) *Sweep {
 	if c.Newest == nil {
 		c.Newest = func(string) bool { return true }
 	}
-	return &Sweep{SweepConfig: c, engine: e, saga: d, interested: Interest(d)}
+	return &Sweep{SweepConfig: c, engine: e, saga: d, interested: Interest(d), lanes: newLanes(c.Lanes, c.Deliver)}
 }
 
 // The watermark is written when it has moved this far, or for this long.
@@ -65,12 +71,27 @@ const (
 	persistEvery = 500 * time.Millisecond
 )
 
-// Step takes one batch. It reports progress when it moved, and none while another process holds the lease or runs a
-// newer definition.
+// Step takes one batch, and returns when its inputs are handled. It reports progress when it moved, and none while
+// another process holds the lease or runs a newer definition.
 func (s *Sweep) Step(ctx context.Context) (progressed bool, err error) {
+	progressed, err = s.advance(ctx)
+	if s.lanes.reset(); err == nil && s.flights.err() != nil {
+		err = s.back()
+	}
+	if err != nil || s.lease.Fence == 0 {
+		return false, err
+	}
+	return progressed, s.persist(ctx, !progressed)
+}
+
+// advance reads one batch and gets its inputs under way.
+func (s *Sweep) advance(ctx context.Context) (progressed bool, err error) {
 	held, err := s.hold(ctx)
 	if s.leading.Store(held); err != nil || !held {
 		return false, err
+	}
+	if s.flights.err() != nil {
+		return false, s.back()
 	}
 	until, err := s.reach(ctx)
 	if err != nil {
@@ -87,7 +108,7 @@ func (s *Sweep) Step(ctx context.Context) (progressed bool, err error) {
 			break
 		}
 		if e.Position != last+1 {
-			return false, driver.ErrCorrupt
+			return false, cmp.Or(s.engine.Store.Whole(ctx, last), driver.ErrCorrupt)
 		}
 		if last = e.Position; s.interested(e) {
 			inputs = append(inputs, Prepare(s.saga, e))
@@ -96,12 +117,25 @@ func (s *Sweep) Step(ctx context.Context) (progressed bool, err error) {
 	if inputs, err = s.undecided(ctx, inputs); err != nil {
 		return false, err
 	}
-	if err := (lanes{s.Lanes, s.Deliver}).deliver(ctx, inputs); err != nil {
-		return false, err
+	for _, in := range inputs {
+		land := s.flights.start(in.Event.Position)
+		if err := s.lanes.add(ctx, in, land); err != nil {
+			land(err)
+			return false, err
+		}
 	}
 	progressed = last > s.at
 	s.at = last
-	return progressed, s.persist(ctx, !progressed)
+	return progressed, nil
+}
+
+// back returns to where everything is decided, after inputs have failed, and says why they have.
+func (s *Sweep) back() error {
+	s.lanes.reset()
+	err := s.flights.err()
+	s.at = s.flights.low(s.at)
+	s.flights.clear()
+	return err
 }
 
 // hold takes or renews the lease, and begins at the watermark when it is new.
@@ -128,12 +162,23 @@ func (s *Sweep) hold(ctx context.Context) (bool, error) {
 }
 
 func (s *Sweep) begin(ctx context.Context) error {
+	head, err := s.engine.Store.Head(ctx)
+	if err != nil {
+		return err
+	}
 	all, err := s.engine.rows.Sagas(ctx)
 	if err != nil {
 		return err
 	}
 	for _, row := range all {
 		if row.Name == s.saga.Name() {
+			if row.Watermark < head.Floor { // it was retired, and comes back
+				s.engine.Log.Warn("events that this saga has not seen were pruned: it goes on after them",
+					"saga", row.Name, "watermark", row.Watermark, "floor", head.Floor)
+				row.Watermark = head.Floor
+			}
+			s.lanes.reset()
+			s.flights.clear()
 			s.at, s.persisted, s.saved, s.marks = row.Watermark, row.Watermark, s.engine.Now(), nil
 			return nil
 		}
@@ -197,40 +242,38 @@ func (s *Sweep) undecided(ctx context.Context, inputs []*Input) ([]*Input, error
 	return left, nil
 }
 
-// persist writes the watermark, now and then while the sweep moves, and when it comes to rest.
+// persist writes the watermark, now and then while it moves, and when it comes to rest.
 func (s *Sweep) persist(ctx context.Context, resting bool) error {
-	moved := s.at - s.persisted
+	low := s.flights.low(s.at)
+	moved := low - s.persisted
 	due := s.engine.Now().Sub(s.saved) >= persistEvery
 	if moved == 0 || !due && (resting || moved < persistAfter) {
 		return nil
 	}
-	err := s.engine.rows.Advance(ctx, s.saga.Name(), s.lease, s.at)
+	if s.Look != nil {
+		if _, err := s.Look(ctx); err != nil {
+			return err
+		}
+		if !s.Newest(s.saga.Name()) {
+			return s.letGo(ctx)
+		}
+	}
+	err := s.engine.rows.Advance(ctx, s.saga.Name(), s.lease, low)
 	if errors.Is(err, driver.ErrLeaseLost) {
 		s.lease = driver.Lease{} // somebody else goes on from the watermark
 		return nil
 	}
 	if err == nil {
-		s.persisted, s.saved = s.at, s.engine.Now()
+		s.persisted, s.saved = low, s.engine.Now()
 	}
 	return err
 }
 
-// Run repeats Step until ctx ends, woken when the store moves, and then writes the watermark and lets the lease go.
+// Run does what Step does until ctx ends, woken when the store moves, without waiting for inputs before it reads on. At
+// the end it writes the watermark and lets the lease go.
 func (s *Sweep) Run(ctx context.Context) {
-	idle := func(ctx context.Context) (bool, error) {
-		progressed, err := s.Step(ctx)
-		if err == nil && !progressed && s.lease.Fence > 0 && s.Grace <= 0 {
-			wait, cancel := context.WithTimeout(ctx, s.TTL/6)
-			defer cancel()
-			if s.at > s.persisted { // come back to write the watermark
-				wait, cancel = context.WithTimeout(ctx, persistEvery)
-				defer cancel()
-			}
-			return s.engine.Store.Wait(wait, s.at) == nil, nil
-		}
-		return progressed, err
-	}
-	repeat(ctx, s.pause(), s.engine.Log, "sweep of "+s.saga.Name(), idle)
+	repeat(ctx, s.pause(), s.engine.Log, "sweep of "+s.saga.Name(), s.next)
+	s.lanes.reset()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if s.lease.Fence > 0 {
@@ -239,6 +282,24 @@ func (s *Sweep) Run(ctx context.Context) {
 			s.engine.Log.Warn("sweep of "+s.saga.Name()+" ended without writing its watermark", "error", err)
 		}
 	}
+}
+
+// next advances and, where nothing else hands inputs in, waits for more. It reports false when there is reason to rest.
+func (s *Sweep) next(ctx context.Context) (bool, error) {
+	progressed, err := s.advance(ctx)
+	if err != nil || s.lease.Fence == 0 {
+		return false, err
+	}
+	if err := s.persist(ctx, !progressed); err != nil || progressed || s.Grace > 0 {
+		return progressed, err
+	}
+	wait := s.TTL / 6
+	if s.at > s.persisted { // come back to write the watermark, or for what has failed
+		wait = min(wait, persistEvery)
+	}
+	idle, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return s.engine.Store.Wait(idle, s.at) == nil, nil
 }
 
 // pause is how long to rest when there is nothing to do: the lease of another, a newer definition, or the grace.

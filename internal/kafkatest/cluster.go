@@ -23,6 +23,15 @@ type Cluster struct {
 	java  string
 	libs  string
 	nodes []*node
+
+	security *Security
+	also     string // a directory to remove with the cluster; "" is none
+}
+
+// Options of a cluster.
+type Options struct {
+	Nodes    int       // 0 is 1
+	Security *Security // nil: everybody may do everything, in clear text
 }
 
 const (
@@ -38,7 +47,12 @@ const (
 func Start(ctx context.Context, dir string) (*Cluster, error) { return StartNodes(ctx, dir, 1) }
 
 // StartNodes is Start for a cluster of several nodes, each broker and controller, with a copy of every topic.
-func StartNodes(ctx context.Context, dir string, nodes int) (_ *Cluster, err error) {
+func StartNodes(ctx context.Context, dir string, nodes int) (*Cluster, error) {
+	return StartWith(ctx, dir, Options{Nodes: nodes})
+}
+
+// StartWith is Start for whatever the options say.
+func StartWith(ctx context.Context, dir string, o Options) (_ *Cluster, err error) {
 	libs, err := Download(ctx)
 	if err != nil {
 		return nil, err
@@ -51,14 +65,14 @@ func StartNodes(ctx context.Context, dir string, nodes int) (_ *Cluster, err err
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: top, java: java, libs: libs}
+	c := &Cluster{dir: top, java: java, libs: libs, security: o.Security}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())
 		}
 	}()
 	for attempt := 1; ; attempt++ {
-		if err = c.configure(nodes, attempt); err != nil {
+		if err = c.configure(max(o.Nodes, 1), attempt); err != nil {
 			return nil, err
 		}
 		if err = c.format(ctx); err != nil {
@@ -75,7 +89,11 @@ func StartNodes(ctx context.Context, dir string, nodes int) (_ *Cluster, err err
 
 // configure lays out the nodes on free ports. Another attempt gets other directories, for the old ones know old ports.
 func (c *Cluster) configure(nodes, attempt int) error {
-	ports, err := daemon.FreePorts(2 * nodes)
+	each := 2
+	if c.security != nil {
+		each += securePorts
+	}
+	ports, err := daemon.FreePorts(each * nodes)
 	if err != nil {
 		return err
 	}
@@ -83,8 +101,10 @@ func (c *Cluster) configure(nodes, attempt int) error {
 	for i := range nodes {
 		c.nodes = append(c.nodes, &node{
 			id:         i + 1,
-			broker:     ports[2*i],
-			controller: ports[2*i+1],
+			broker:     ports[each*i],
+			controller: ports[each*i+1],
+			secure:     ports[each*i+2 : each*(i+1)],
+			security:   c.security,
 			dir:        filepath.Join(c.dir, fmt.Sprintf("%d.%d", attempt, i+1)),
 		})
 	}
@@ -101,7 +121,8 @@ func (c *Cluster) format(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for _, n := range c.nodes {
-		err := daemon.Run(ctx, n.java(c.java, c.libs, "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", n.configFile()))
+		args := append([]string{"format", "-t", clusterID, "-c", n.configFile()}, c.security.credentials()...)
+		err := daemon.Run(ctx, n.java(c.java, c.libs, "kafka.tools.StorageTool", args...))
 		if err != nil {
 			return fmt.Errorf("format Kafka's storage: %w", err)
 		}
@@ -114,11 +135,9 @@ func (c *Cluster) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for _, n := range c.nodes {
-		proc, err := daemon.Start(n.java(c.java, c.libs, "kafka.Kafka", n.configFile()))
-		if err != nil {
+		if err := c.launch(n); err != nil {
 			return errors.Join(err, c.Kill())
 		}
-		n.proc = proc
 	}
 	for _, n := range c.nodes {
 		if err := n.proc.Await(ctx, func(context.Context) error { return c.ready(n) }); err != nil {
@@ -126,6 +145,12 @@ func (c *Cluster) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// launch starts one node's process.
+func (c *Cluster) launch(n *node) (err error) {
+	n.proc, err = daemon.Start(n.java(c.java, c.libs, "kafka.Kafka", n.configFile()))
+	return err
 }
 
 // ready asks a broker for the cluster's metadata. An open port proves nothing: a broker listens before it serves.
@@ -154,6 +179,9 @@ func (c *Cluster) ready(n *node) error {
 	return nil
 }
 
+// Security is what the cluster asks of clients; nil if it asks nothing.
+func (c *Cluster) Security() *Security { return c.security }
+
 // Brokers are the addresses (host:port) to bootstrap from.
 func (c *Cluster) Brokers() []string {
 	var addresses []string
@@ -165,7 +193,11 @@ func (c *Cluster) Brokers() []string {
 
 // Stop ends the cluster in order and removes everything it made. It is safe to repeat.
 func (c *Cluster) Stop() error {
-	return errors.Join(c.halt(syscall.SIGTERM), os.RemoveAll(c.dir))
+	errs := []error{c.halt(syscall.SIGTERM), os.RemoveAll(c.dir)}
+	if c.also != "" {
+		errs = append(errs, os.RemoveAll(c.also))
+	}
+	return errors.Join(errs...)
 }
 
 // Kill ends every node at once, as a crash would. What it kept is still there for Restart.
@@ -185,6 +217,7 @@ func (c *Cluster) halt(sig syscall.Signal) error {
 	for _, n := range c.nodes {
 		if n.proc != nil {
 			n.proc.Signal(sig)
+			n.proc.Signal(syscall.SIGCONT) // one that is paused would not hear of it
 		}
 	}
 	for _, n := range c.nodes {

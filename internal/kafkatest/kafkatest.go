@@ -8,7 +8,7 @@
 // one from Kafka's own jars, and Main stops it after the last test, failed or not. Where neither is possible the tests
 // fail. All tests share it: a test makes topics and groups of its own names.
 //
-// Fake needs nothing of the machine. It keeps Kafka's protocol and none of its replication.
+// Nodes is a real cluster of three that tests may take apart. Fake needs nothing of the machine. It keeps Kafka's protocol and none of its replication.
 package kafkatest
 
 import (
@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/hooksaga/hooksaga/internal/testenv/authority"
 )
 
 // Variable names the environment's Kafka: host:port, several with commas between.
@@ -43,8 +45,9 @@ type around struct{ tests Tests }
 
 func (a around) Run() int {
 	shared.open()
+	nodes.open()
 	code := a.tests.Run()
-	if err := shared.close(); err != nil {
+	if err := errors.Join(shared.close(), nodes.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "kafkatest:", err)
 		return max(code, 1)
 	}
@@ -61,6 +64,19 @@ func Brokers(t testing.TB) []string {
 		t.Fatalf("kafkatest: %v", err)
 	}
 	return brokers
+}
+
+// Nodes returns this process's own secured cluster of three, whatever the environment names: tests end its nodes. Those that
+// do so do not run side by side with others, and leave all three running. The first test that asks starts it, Main stops it.
+func Nodes(t testing.TB) *Cluster {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), downloadTimeout+startTimeout)
+	defer cancel()
+	cluster, err := nodes.three(ctx)
+	if err != nil {
+		t.Fatalf("kafkatest: %v", err)
+	}
+	return cluster
 }
 
 // Fake returns the addresses of a cluster inside this process that lasts as long as the test. Unless an option says
@@ -81,8 +97,12 @@ func FakeCluster(t testing.TB, options ...kfake.Opt) *kfake.Cluster {
 	return c
 }
 
-// shared is this process's cluster. A test gets it from here because testing.M has nowhere to put it.
-var shared = &process{}
+// shared is this process's cluster of one node, nodes that of three. A test gets them from here because testing.M has
+// nowhere to put them.
+var (
+	shared = &process{}
+	nodes  = &process{}
+)
 
 type process struct {
 	mu      sync.Mutex
@@ -101,18 +121,47 @@ func (p *process) brokers(ctx context.Context) ([]string, error) {
 	if list := os.Getenv(Variable); list != "" {
 		return slices.Collect(strings.SplitSeq(list, ",")), nil
 	}
+	cluster, err := p.started(func() (*Cluster, error) { return Start(ctx, "") })
+	if err != nil {
+		return nil, fmt.Errorf("set %s, or %w", Variable, err)
+	}
+	return cluster.Brokers(), nil
+}
+
+// three returns the secured cluster.
+func (p *process) three(ctx context.Context) (*Cluster, error) {
+	return p.started(func() (*Cluster, error) {
+		dir, err := os.MkdirTemp("", "kafka-authority")
+		if err != nil {
+			return nil, err
+		}
+		ca, err := authority.New(dir)
+		if err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		c, err := StartWith(ctx, "", Options{Nodes: 3, Security: &Security{Authority: ca, Username: "hooksaga", Stranger: "stranger", Password: "dev-password"}})
+		if err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		c.also = dir
+		return c, nil
+	})
+}
+
+// started returns the cluster; the first call makes it.
+func (p *process) started(start func() (*Cluster, error)) (*Cluster, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.inMain {
 		return nil, errors.New("nobody would stop the cluster: add func TestMain(m *testing.M) { os.Exit(kafkatest.Main(m)) }")
 	}
 	if p.cluster == nil && p.err == nil {
-		p.cluster, p.err = Start(ctx, "")
+		p.cluster, p.err = start()
 	}
 	if p.err != nil {
-		return nil, fmt.Errorf("no Kafka for tests: set %s, or install Java 17 and Maven (Debian: apt-get install default-jre-headless maven): %w", Variable, p.err)
+		return nil, fmt.Errorf("install Java 17 and Maven (Debian: apt-get install default-jre-headless maven); no Kafka for tests: %w", p.err)
 	}
-	return p.cluster.Brokers(), nil
+	return p.cluster, nil
 }
 
 func (p *process) close() error {

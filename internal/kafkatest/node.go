@@ -34,6 +34,8 @@ type node struct {
 	id         int
 	broker     int // ports of 127.0.0.1
 	controller int
+	secure     []int // ports of the secured listeners
+	security   *Security
 	dir        string
 	proc       *daemon.Daemon
 }
@@ -49,7 +51,7 @@ func (n *node) properties(nodes []*node) map[string]string {
 	for _, v := range nodes {
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", v.id, v.controller))
 	}
-	return map[string]string{
+	all := map[string]string{
 		"process.roles":                  "broker,controller",
 		"node.id":                        strconv.Itoa(n.id),
 		"controller.quorum.voters":       strings.Join(voters, ","),
@@ -76,7 +78,39 @@ func (n *node) properties(nodes []*node) map[string]string {
 		"log.cleaner.dedupe.buffer.size":   "2097152",
 		"num.network.threads":              "2",
 		"num.io.threads":                   "2",
+
+		// A broker that is gone is missed after so long, and the consumers' coordinator and leaders move.
+		"broker.heartbeat.interval.ms": "500",
+		"broker.session.timeout.ms":    "6000",
+		"group.min.session.timeout.ms": "1000",
+		"replica.lag.time.max.ms":      "5000",
+		"delete.topic.enable":          "true",
 	}
+	n.security.apply(n, all)
+	return all
+}
+
+// keystore is the node's certificate and key in one file, where the cluster is secured.
+func (n *node) keystore() string { return filepath.Join(n.dir, "keystore.pem") }
+
+// certify has the authority sign a certificate for the node.
+func (n *node) certify() error {
+	if n.security == nil {
+		return nil
+	}
+	pair, err := n.security.Authority.Issue("node" + strconv.Itoa(n.id))
+	if err != nil {
+		return err
+	}
+	var store []byte
+	for _, file := range []string{pair.KeyFile, pair.CertFile} {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		store = append(store, raw...)
+	}
+	return os.WriteFile(n.keystore(), store, 0o600)
 }
 
 func (n *node) configFile() string { return filepath.Join(n.dir, "server.properties") }
@@ -87,6 +121,9 @@ func (n *node) configure(nodes []*node) error {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(n.dir, "log4j2.yaml"), []byte(log4j), 0o644); err != nil {
+		return err
+	}
+	if err := n.certify(); err != nil {
 		return err
 	}
 	var b strings.Builder

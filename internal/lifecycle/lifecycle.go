@@ -59,6 +59,7 @@ func Close(row driver.Command, askers []driver.Asker, outcome eventstore.NewEven
 	c := Restore(row)
 	change := keep(row)
 	change.Command.Status, change.Command.Outcome, change.Command.LastErr = driver.StatusDone, outcome.Type, ""
+	change.Command.Result = outcome.Body
 	b := driver.Batch{
 		Events:   []driver.Append{closing(c.Canonical(outcome), now)},
 		Commands: []driver.CommandChange{change},
@@ -76,10 +77,14 @@ func Close(row driver.Command, askers []driver.Asker, outcome eventstore.NewEven
 	return b
 }
 
-// Copy is the outcome of a command that is done, for somebody who asks for it only now. canonical is the stored event.
-func Copy(row driver.Command, asker driver.Asker, canonical eventstore.Event, now time.Time) (driver.Append, driver.Asker) {
-	out := addressed(Restore(row), asker).Answer(eventstore.NewEvent{Event: eventstore.Event{
-		Source: canonical.Source, Type: canonical.Type, Body: canonical.Body}})
+// Outcome is what ended a command that is done, as its row keeps it: the event itself may have been pruned.
+func Outcome(row driver.Command) eventstore.Event {
+	return eventstore.Event{Source: eventstore.Self, Type: row.Outcome, Body: row.Result}
+}
+
+// Copy is the outcome of a command that is done, for somebody who asks for it only now.
+func Copy(row driver.Command, asker driver.Asker, now time.Time) (driver.Append, driver.Asker) {
+	out := addressed(Restore(row), asker).Answer(eventstore.NewEvent{Event: Outcome(row)})
 	asker.State = driver.AskerAnswered
 	return closing(out, now), asker
 }
@@ -110,7 +115,7 @@ func Withdraw(row driver.Command, askers []driver.Asker, mine driver.Asker, now 
 		return driver.Batch{Events: []driver.Append{event}, Commands: []driver.CommandChange{change}, Askers: []driver.Asker{mine}}
 	case row.Abandoned.IsZero():
 		change := keep(row)
-		change.Abandon = true
+		change.Abandon, change.Command.Askers = true, 0
 		return driver.Batch{Commands: []driver.CommandChange{change}}
 	}
 	return driver.Batch{}

@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hooksaga/hooksaga/commands"
-	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/internal/lifecycle"
 )
@@ -77,7 +76,8 @@ func TestCloseTellsEverybodyOnce(t *testing.T) {
 		}
 		ids[a.Event.ID] = true
 	}
-	if c := b.Commands[0]; c.Revision != row.Revision || c.Command.Status != driver.StatusDone || c.Command.Outcome != "pay.succeeded" || c.Lease != 0 || c.DueIn != 0 {
+	if c := b.Commands[0]; c.Revision != row.Revision || c.Command.Status != driver.StatusDone || c.Command.Outcome != "pay.succeeded" ||
+		string(c.Command.Result) != "{}" || c.Lease != 0 || c.DueIn != 0 {
 		t.Errorf("got %+v", c)
 	}
 	if len(b.Askers) != 3 {
@@ -107,7 +107,9 @@ func TestWithdraw(t *testing.T) {
 			func(c driver.CommandChange) bool {
 				return c.Command.Status == driver.StatusPending && c.Command.Askers == 1
 			}},
-		"claimed, alone": {driver.StatusClaimed, one, false, nil, func(c driver.CommandChange) bool { return c.Abandon && c.Command.Status == driver.StatusClaimed }},
+		"claimed, alone": {driver.StatusClaimed, one, false, nil, func(c driver.CommandChange) bool {
+			return c.Abandon && c.Command.Status == driver.StatusClaimed && c.Command.Askers == 0
+		}},
 		"unknown, alone": {driver.StatusUnknown, one, false, nil, func(c driver.CommandChange) bool { return c.Abandon && c.Command.Status == driver.StatusUnknown }},
 		"claimed, others want it": {driver.StatusClaimed, two, false, []string{"pay.cancelled to a/k on saga/a/k"},
 			func(c driver.CommandChange) bool {
@@ -138,6 +140,32 @@ func TestWithdraw(t *testing.T) {
 	}
 }
 
+// A abandons, B joins and withdraws as well: nobody wants the command any more.
+func TestWhoAbandonedDoesNotWantItAgainWhenAnotherJoins(t *testing.T) {
+	t.Parallel()
+	row := born(t, time.Minute)
+	a, b := lifecycle.Asked(asked("a", "1")), lifecycle.Asked(asked("b", "2"))
+	apply := func(c driver.CommandChange) {
+		row = c.Command
+		switch {
+		case c.Rescue:
+			row.Abandoned = time.Time{}
+		case c.Abandon:
+			row.Abandoned = now
+		}
+	}
+	apply(lifecycle.Withdraw(row, []driver.Asker{a}, a, now).Commands[0])
+	join, _ := lifecycle.Join(row, asked("b", "2"))
+	apply(join)
+	if row.Askers != 1 || !row.Abandoned.IsZero() {
+		t.Fatalf("joined: %+v", row)
+	}
+	apply(lifecycle.Withdraw(row, []driver.Asker{a, b}, b, now).Commands[0])
+	if row.Askers != 0 || row.Abandoned.IsZero() {
+		t.Errorf("it will be tried although nobody wants it: %+v", row)
+	}
+}
+
 func trim(s, id string) string {
 	if n := len(s) - len(id); n > 0 && s[n:] == id {
 		return s[:n]
@@ -148,9 +176,9 @@ func trim(s, id string) string {
 func TestAskingAgainIsAnsweredUnderAnIDOfItsOwn(t *testing.T) {
 	t.Parallel()
 	row := born(t, 0)
-	canonical := eventstore.Event{Source: eventstore.Self, Type: "pay.succeeded", Body: []byte(`{}`)}
-	first, _ := lifecycle.Copy(row, lifecycle.Asked(asked("a", "1")), canonical, now)
-	again, asker := lifecycle.Copy(row, lifecycle.Asked(asked("a", "2")), canonical, now)
+	row.Status, row.Outcome, row.Result = driver.StatusDone, "pay.succeeded", []byte(`{}`)
+	first, _ := lifecycle.Copy(row, lifecycle.Asked(asked("a", "1")), now)
+	again, asker := lifecycle.Copy(row, lifecycle.Asked(asked("a", "2")), now)
 	if first.Event.ID == again.Event.ID || asker.State != driver.AskerAnswered || again.Event.CorrelationID != "corr-a" || string(again.Event.Body) != `{}` {
 		t.Errorf("got %+v and %+v", first.Event, again.Event)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +22,7 @@ type Server struct {
 	user *daemon.User
 	port int
 	proc *daemon.Daemon
+	more map[string]string // settings that differ from settings()
 }
 
 const (
@@ -52,7 +54,10 @@ func settings() map[string]string {
 
 // Start makes a database cluster in a new directory under dir and runs a server on it until Stop. dir "" is the
 // system's for temporary files. ctx bounds the start alone. The error is ErrNotInstalled without Postgres programs.
-func Start(ctx context.Context, dir string) (_ *Server, err error) {
+func Start(ctx context.Context, dir string) (*Server, error) { return StartWith(ctx, dir, nil) }
+
+// StartWith is Start with other settings of the server (postgresql.conf) beside or in place of those that keep it small.
+func StartWith(ctx context.Context, dir string, more map[string]string) (_ *Server, err error) {
 	bin, err := Installed()
 	if err != nil {
 		return nil, err
@@ -65,7 +70,7 @@ func Start(ctx context.Context, dir string) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: filepath.Join(top, "s"), bin: bin, user: user}
+	s := &Server{dir: filepath.Join(top, "s"), bin: bin, user: user, more: more}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Stop())
@@ -114,7 +119,9 @@ func (s *Server) run(ctx context.Context) error {
 		socket = ""
 	}
 	args = append(args, "-c", "unix_socket_directories="+socket)
-	for name, value := range settings() {
+	all := settings()
+	maps.Copy(all, s.more)
+	for name, value := range all {
 		args = append(args, "-c", name+"="+value)
 	}
 	db, err := open(s.URL())

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"testing/synctest"
 	"time"
 
@@ -11,9 +13,10 @@ import (
 	"github.com/hooksaga/hooksaga/internal/sim/memstore"
 )
 
-// fault is what happens to one node during one operation: at its nth write, or its nth call to the outside.
+// fault is what happens to one node during one operation: at its nth write, at its nth write of a kind, at its nth call
+// to somebody outside, or as its relay publishes.
 type fault struct {
-	call bool // a call, else a write
+	at   string // "" is any write
 	nth  int
 	kind string
 	rng  *rand.Rand // of what happens meanwhile
@@ -24,14 +27,20 @@ func (f *fault) String() string {
 	if f == nil {
 		return ""
 	}
-	where := "write"
-	if f.call {
-		where = "call"
+	at := f.at
+	if at == "" {
+		at = "write"
 	}
-	return fmt.Sprintf(" [%s at %s %d]", f.kind, where, f.nth+1)
+	return fmt.Sprintf(" [%s at %s %d]", f.kind, at, f.nth+1)
 }
 
-// What can happen to a write, and to a call.
+// Where something can happen, and what: to a write, to a call, to what a relay publishes.
+func writes() []string {
+	return []string{"commit", "claim", "acquire", "advance", "announce", "release", "raise"}
+}
+
+func calls() []string { return []string{"stripe", "shop"} }
+
 func writeFaults() []string {
 	return []string{"fail", "unknown", "late", "crash before", "crash after", "crash late", "pause before", "pause after"}
 }
@@ -40,27 +49,81 @@ func callFaults() []string {
 	return []string{"crash before", "crash after", "pause before", "pause after", "lost"}
 }
 
+func publishFaults() []string {
+	return []string{"fail", "unknown", "partial", "crash before", "crash after"}
+}
+
+// faultPoints are all of them.
+func faultPoints() (points []string) {
+	cross := func(kinds, places []string) {
+		for _, at := range places {
+			for _, kind := range kinds {
+				points = append(points, kind+" at "+at)
+			}
+		}
+	}
+	cross(writeFaults(), writes())
+	cross(callFaults(), calls())
+	cross(publishFaults(), []string{"publish"})
+	return points
+}
+
 // drawFault draws what happens during an operation, if anything does.
 func (w *world) drawFault(rng *rand.Rand) *fault {
 	if w.quiet || rng.IntN(100) >= w.mood.faults {
 		return nil
 	}
-	f := &fault{call: rng.IntN(4) == 0, rng: rand.New(rand.NewPCG(rng.Uint64(), 1))}
-	if f.call {
-		f.kind = callFaults()[rng.IntN(len(callFaults()))]
-		return f
-	}
-	f.kind, f.nth = writeFaults()[rng.IntN(len(writeFaults()))], rng.IntN(4)
-	if w.depth > 0 && f.kind[:4] == "paus" {
-		f.kind = "unknown"
+	f := &fault{rng: rand.New(rand.NewPCG(rng.Uint64(), 1))}
+	f.at = []string{"", "", "", "commit", "commit", "stripe", "aimed", "aimed", "aimed", "aimed"}[rng.IntN(10)]
+	f.nth = rng.IntN(4)
+	w.set(f, f.at)
+	if w.mild[w.op] {
+		return nil
 	}
 	return f
 }
 
+// set has a fault happen at a place, as it can there.
+func (w *world) set(f *fault, at string) {
+	kinds := writeFaults()
+	switch {
+	case slices.Contains(calls(), at):
+		kinds = callFaults()
+	case at == "publish":
+		kinds = publishFaults()
+	}
+	f.at, f.kind = at, kinds[f.rng.IntN(len(kinds))]
+	if w.depth > 0 && f.kind[:4] == "paus" && !slices.Contains(calls(), f.at) {
+		f.kind = "unknown"
+	}
+	if at != "" {
+		f.nth = 0
+	}
+}
+
+// aim has a fault that is drawn without a place happen where a loop writes or calls.
+func (w *world) aim(f *fault, l loop) {
+	if f == nil || f.at != "aimed" {
+		return
+	}
+	places := []string{"commit"}
+	switch name, _, _ := strings.Cut(l.name, " "); name {
+	case "sweep":
+		places = []string{"acquire", "advance", "advance", "release", "release", "commit", "commit", "commit"}
+	case "relay":
+		places = []string{"publish", "publish", "publish", "acquire", "advance", "advance"}
+	case "definitions":
+		places = []string{"announce"}
+	case "dispatch":
+		places = []string{"claim", "stripe", "shop", "commit"}
+	}
+	w.set(f, places[f.rng.IntN(len(places))])
+}
+
 // due counts down, and reports that this is the moment.
-func (n *node) due(call bool) (f *fault, is bool) {
+func (n *node) due(at string) (f *fault, is bool) {
 	f = n.fault
-	if f == nil || f.call != call {
+	if f == nil || f.at != at && (f.at != "" || !slices.Contains(writes(), at)) {
 		return nil, false
 	}
 	if f.nth > 0 {
@@ -86,7 +149,8 @@ func (n *node) around(wr memstore.Write, do func() error) error {
 	if n.dead {
 		panic(crashed{}) // somebody has caught the first
 	}
-	f, is := n.due(false)
+	n.mayWrite(wr)
+	f, is := n.due(wr.Name)
 	if !is {
 		return do()
 	}
@@ -126,7 +190,11 @@ func (n *node) around(wr memstore.Write, do func() error) error {
 func (n *node) meanwhile(f *fault) {
 	w := n.world
 	w.depth++
-	defer func() { w.depth-- }()
+	began := time.Now()
+	defer func() {
+		w.depth--
+		n.froze += time.Since(began)
+	}()
 	if f.act != nil {
 		f.act()
 		return
@@ -147,7 +215,8 @@ func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c.dead {
 		panic(crashed{})
 	}
-	f, is := c.due(true)
+	c.wired++
+	f, is := c.due(c.to)
 	if !is {
 		return c.base.RoundTrip(r)
 	}

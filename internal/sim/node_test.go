@@ -3,9 +3,10 @@ package sim_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/commands/charge"
@@ -15,16 +16,20 @@ import (
 	"github.com/hooksaga/hooksaga/ingest"
 	"github.com/hooksaga/hooksaga/ingest/hmachook"
 	"github.com/hooksaga/hooksaga/ingest/stripehook"
+	"github.com/hooksaga/hooksaga/internal/bus"
 	"github.com/hooksaga/hooksaga/internal/chargeapi"
 	"github.com/hooksaga/hooksaga/internal/dispatch"
 	"github.com/hooksaga/hooksaga/internal/engine"
+	"github.com/hooksaga/hooksaga/internal/relay"
 	"github.com/hooksaga/hooksaga/internal/timers"
+	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
-// How long leases are.
+// How long leases are, and how far behind Kafka the sweep goes.
 const (
 	commandLease = time.Minute
 	sweepTTL     = 3 * time.Second
+	kafkaGrace   = 4 * time.Second
 )
 
 // node is one process: everything that serve runs, step by step. When it crashes, start makes another of the same place.
@@ -33,11 +38,16 @@ type node struct {
 	index int
 	life  int
 	build string
+	kafka bool // its bus
 	up    bool
 	busy  bool // a step of it is interrupted, further down the stack
 	dead  bool // it has crashed, and only has to notice
 	fault *fault
 	skew  time.Duration // of its wall clock
+	froze time.Duration // how long it stood still
+
+	publishing *fault // of the records that its relay is about to publish
+	published  bool   // there was one
 
 	store      *eventstore.Store
 	engine     *engine.Engine
@@ -59,18 +69,19 @@ func (n *node) now() time.Time { return time.Now().Add(n.skew) }
 
 func (n *node) name() string { return fmt.Sprintf("n%d.%d", n.index+1, n.life) }
 
-// start starts the process, with nothing left of an earlier one.
+// start starts the process, with nothing left of an earlier one, as the world is configured now.
 func (n *node) start(build string) {
 	w := n.world
-	*n = node{world: w, index: n.index, life: n.life + 1, build: build, up: true}
-	n.store = eventstore.New(w.mutantRows(w.db.Open(n.around)), eventstore.Options{})
+	*n = node{world: w, index: n.index, life: n.life + 1, build: build, up: true, kafka: w.kafka}
+	n.store = eventstore.New(w.mutantRows(n, w.db.Open(n.around)), eventstore.Options{Remember: 128})
 	router := n.router()
-	log := slog.New(slog.DiscardHandler)
-	n.dispatcher = dispatch.New(n.store, router, w.mutantDispatch(dispatch.Config{Inline: true, Workers: 2, Lease: commandLease,
+	log := canary(w)
+	n.dispatcher = dispatch.New(n.store, router, w.mutantDispatch(n, dispatch.Config{Inline: true, Workers: 2, Lease: commandLease,
 		Now:   n.now,
-		Clock: func() time.Duration { return time.Since(w.began) }}), log, nil)
+		Clock: func() time.Duration { return time.Since(w.began) }}), log, observed{world: w})
 	defs := w.definitions(build)
 	n.engine = engine.New(engine.Config{Store: n.store, Sagas: defs, Router: router, Log: log, Lease: commandLease, Now: n.now, Remember: 3,
+		Observe: func(o engine.Observation) { w.observe(n, o) },
 		Reserve: func(name string) (engine.Reservation, bool) { return n.dispatcher.TryReserve(name) }})
 	if err := n.engine.Activate(w.ctx); err != nil {
 		w.fail("%s cannot start: %v", n.name(), err)
@@ -78,22 +89,39 @@ func (n *node) start(build string) {
 	n.definition = engine.NewDefinitions(n.store.Driver(), defs, build, 3*sweepTTL, log)
 	n.hints = engine.NewHints(n.engine, 16, 1, func(engine.Hint) { w.count("hint refused") })
 	n.loops = []loop{{"poll", n.poll}, {"definitions", n.definition.Step}}
-	for _, d := range defs {
-		s := engine.NewSweep(n.engine, d, engine.SweepConfig{Holder: n.name(), TTL: sweepTTL, Lanes: 1, Batch: 16, Grace: w.grace(), Newest: n.definition.Newest})
-		n.loops = append(n.loops, loop{"sweep " + d.Name(), s.Step})
-	}
+	sweeps := n.sweeps(defs)
 	n.loops = append(n.loops, loop{"drain", engine.NewDrain(n.engine).Step},
 		loop{"timers", timers.New(n.store, n.now, log, nil).Step}, loop{"overdue", engine.NewOverdue(n.engine).Step},
-		loop{"dispatch", n.dispatcher.Step}, loop{"hints", n.hints.Step})
+		loop{"dispatch", n.dispatcher.Step}, n.relay(w.routes()))
+	if n.kafka {
+		n.loops = append(n.loops, loop{"hints", n.hints.Step}, loop{"addressed", n.addressed(sweeps)})
+	}
 	n.listen(router)
 }
 
-// grace is how the world's bus is: in every second seed it is a foreign one, of which the sweep keeps a distance.
-func (w *world) grace() time.Duration {
-	if w.seed%2 == 0 {
-		return 4 * time.Second
+func (n *node) sweeps(defs []saga.Definition) map[string]*engine.Sweep {
+	all := map[string]*engine.Sweep{}
+	c := engine.SweepConfig{Holder: n.name(), TTL: sweepTTL, Lanes: 1, Batch: 16, Newest: n.definition.Newest}
+	if n.kafka {
+		c.Grace = kafkaGrace
 	}
-	return 0
+	for _, d := range defs {
+		s := engine.NewSweep(n.engine, d, n.mutantSweep(c))
+		all[d.Name()] = s
+		n.loops = append(n.loops, loop{"sweep " + d.Name(), s.Step})
+	}
+	return all
+}
+
+// relay is the loop that publishes. Each bus has a checkpoint of its own, as in serve.
+func (n *node) relay(topics bus.Topics) loop {
+	c := relay.Config{Name: "relay", Holder: n.name(), Every: 200 * time.Millisecond, Batch: 24, Now: n.now}
+	var to message.Publisher = bus.Stored{}
+	form := relay.Bare
+	if n.kafka {
+		c.Name, to, form = "relay-kafka", n.mutantPublisher(publisher{n}), n.mutantForm(bus.Form{}.Message)
+	}
+	return loop{"relay", n.relays(relay.New(n.store, to, topics, form, c, canary(n.world), nil))}
 }
 
 // poll looks for what the other process has written. What it reports is not progress of the world.
@@ -125,16 +153,21 @@ func (n *node) listen(router *commands.Router) {
 		n.fail("orders: %v", err)
 	}
 	reg, err := ingest.NewRegistry(
-		ingest.Registration{Provider: shop, Secrets: ingest.Fixed(ingest.NewSecrets(ordersSecret)...)},
-		ingest.Registration{Provider: stripehook.New(stripehook.Options{}), Secrets: ingest.Fixed(ingest.NewSecrets(stripeSecret)...)})
+		ingest.Registration{Provider: n.mutantProvider(shop), Secrets: ingest.Fixed(ingest.NewSecrets(ordersSecret)...)},
+		ingest.Registration{Provider: n.mutantProvider(stripehook.New(n.mutantTolerance())), Secrets: ingest.Fixed(ingest.NewSecrets(stripeSecret)...)})
 	if err != nil {
 		n.fail("registry: %v", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/webhooks/", ingest.NewHandler(n.store, reg, ingest.Options{Mode: stripecharge.Test}))
-	mux.Handle("/charge", chargeapi.New(n.store, router, n.dispatcher, chargeapi.Config{Wait: time.Millisecond}, nil))
+	mux.Handle("/webhooks/", ingest.NewHandler(n.store, reg, ingest.Options{Mode: n.mutantMode(stripecharge.Test), Now: n.listenNow, Logger: canary(n.world),
+		Observe: func(d ingest.Delivery) { n.count("delivery " + string(d.Outcome)) }}))
+	mux.Handle("/charge", chargeapi.New(n.store, router, n.dispatcher, chargeapi.Config{Wait: time.Millisecond, Now: n.now}, canary(n.world)))
 	n.web = mux
 }
+
+// listenNow is the clock by which signatures are too old. It is right: one that is off refuses what is signed, and the
+// sender comes again.
+func (n *node) listenNow() time.Time { return time.Now() }
 
 // crashed is thrown where a node dies.
 type crashed struct{}

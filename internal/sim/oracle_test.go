@@ -1,7 +1,6 @@
 package sim_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -10,66 +9,92 @@ import (
 	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/internal/bus"
 	"github.com/hooksaga/hooksaga/internal/engine"
+	"github.com/hooksaga/hooksaga/internal/sim/memstore"
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
-// seen is what the oracles remember of what they have seen.
+// seen is what the oracles remember of what they have seen. What is pruned stays here.
 type seen struct {
-	last      eventstore.Event
-	versions  map[string]int64
-	decisions map[[3]string]string // saga, source and id of the input: id of the decision
-	outcomes  map[string]string    // canonical, by command
-	copies    map[[3]string]string // command, to, event id
-	commands  map[string]driver.Command
-	marks     map[string]eventstore.Position
-	queued    map[string]bool // reason and guard
+	events     []eventstore.Event
+	last       eventstore.Event
+	at         map[driver.EventID]eventstore.Position
+	versions   map[string]int64
+	decisions  map[[3]string]string       // saga, source and id of the input: id of the decision
+	records    map[string][]saga.Record   // by instance, in the order of its stream
+	outcomes   map[string]string          // canonical, by command
+	commands   map[string]driver.Command  // as they were last
+	unfinished map[string]bool            // commands
+	instances  map[string]driver.Instance // as they were last
+	queue      map[string]driver.Queued   // by guard
+	queues     map[string]map[string]bool // guards by instance
+	timers     map[string]driver.Timer    // armed
+	due        map[string]time.Time       // of every timer that ever was, by id
+	marks      map[string]driver.Saga
+	queued     map[string]bool // reason and guard
+	wired      int
 }
 
 func newSeen() *seen {
-	return &seen{versions: map[string]int64{}, decisions: map[[3]string]string{}, outcomes: map[string]string{}, copies: map[[3]string]string{},
-		commands: map[string]driver.Command{}, marks: map[string]eventstore.Position{}, queued: map[string]bool{}}
+	return &seen{at: map[driver.EventID]eventstore.Position{}, versions: map[string]int64{}, decisions: map[[3]string]string{},
+		records: map[string][]saga.Record{}, outcomes: map[string]string{}, commands: map[string]driver.Command{}, unfinished: map[string]bool{},
+		instances: map[string]driver.Instance{}, queue: map[string]driver.Queued{}, queues: map[string]map[string]bool{},
+		timers: map[string]driver.Timer{}, due: map[string]time.Time{}, marks: map[string]driver.Saga{}, queued: map[string]bool{}}
 }
 
-// look is every oracle that holds at every moment.
+// look is every oracle that holds at every moment, about what has changed since it looked before.
 func (w *world) look() {
-	events, err := w.rows.Read(w.ctx, eventstore.Query{After: w.seen.last.Position, Limit: 100_000})
-	for _, e := range must(w, events, err) {
+	if w.leaked != "" {
+		w.fail("a secret: %s", w.leaked)
+	}
+	touched := w.db.Touched()
+	events, err := w.rows.Read(w.ctx, eventstore.Query{After: w.seen.last.Position, Limit: everything})
+	must(w, events, err)
+	held := w.heldUp()
+	for _, e := range events {
 		w.lookAt(e)
 	}
-	w.lookAtCommands()
-	w.lookAtWatermarks()
-	w.lookAtQueue()
+	w.lookAtTimers(touched.Timers, events)
+	w.lookAtCommands(touched.Commands)
+	w.lookAtInstances(touched)
+	for _, e := range events {
+		w.lookAtDecision(e, held)
+	}
+	if len(touched.Sagas) > 0 {
+		w.lookAtWatermarks()
+	}
+	if w.seen.wired != w.wired {
+		w.seen.wired = w.wired
+		w.lookAtCharges()
+	}
+}
+
+func (w *world) lookAtCharges() {
 	for _, o := range w.orders {
-		if t := w.sim.Charged(o.id()); t.Count > 1 {
+		if t := w.sim.Charged(o.id()); t.Count > o.attempts(w) {
 			w.fail("order %s was charged %d times, %d in all", o.id(), t.Count, t.Received)
 		}
 	}
 }
 
 func (w *world) lookAt(e eventstore.Event) {
-	s := w.seen
-	if e.Position != s.last.Position+1 {
+	s, id := w.seen, driver.EventID{Source: e.Source, ID: e.ID}
+	switch s.versions[e.Stream]++; {
+	case e.Position != s.last.Position+1:
 		w.fail("position %d follows %d", e.Position, s.last.Position)
-	}
-	if e.Recorded.Before(s.last.Recorded) {
+	case e.Recorded.Before(s.last.Recorded):
 		w.fail("position %d was recorded before the one before it", e.Position)
-	}
-	if s.versions[e.Stream]++; e.Version != s.versions[e.Stream] {
+	case e.Version != s.versions[e.Stream]:
 		w.fail("stream %s: version %d at position %d, want %d", e.Stream, e.Version, e.Position, s.versions[e.Stream])
+	case s.at[id] != 0:
+		w.fail("%s %s is at %d, and again at %d", e.Source, e.ID, s.at[id], e.Position)
 	}
-	s.last = e
+	w.lookForForgery(e)
+	s.at[id], s.last, s.events = e.Position, e, append(s.events, e)
 	w.count("event " + e.Type)
-	if e.Type == saga.Decided.Name() && e.Source == eventstore.Self {
-		var r saga.Record
-		if err := json.Unmarshal(e.Body, &r); err != nil {
-			w.fail("decision at %d is unreadable: %v", e.Position, err)
-		}
-		key := [3]string{r.Saga, r.Input.Source, r.Input.ID}
-		if before, twice := s.decisions[key]; twice {
-			w.fail("%s decided %s %s twice: %s and %s", r.Saga, r.Input.Source, r.Input.ID, before, e.ID)
-		}
-		s.decisions[key] = e.ID
+	if w.told {
+		w.logf("       -> %d %s %s on %s because of %s", e.Position, e.Type, e.ID, e.Stream, e.CausationID)
 	}
 	if _, _, ends := commands.Ends(e.Type); !ends || e.Source != eventstore.Self {
 		return
@@ -82,77 +107,121 @@ func (w *world) lookAt(e eventstore.Event) {
 	}
 }
 
-func (w *world) lookAtCommands() {
-	rows, err := w.rows.ListCommands(w.ctx, driver.CommandQuery{Limit: 100_000})
-	for _, c := range must(w, rows, err) {
-		before, known := w.seen.commands[c.ID]
-		w.seen.commands[c.ID] = c
-		if (c.Status == driver.StatusDone) != (w.seen.outcomes[c.ID] != "") {
-			w.fail("command %s %s is %s, its outcome %q", c.Name, c.ID, c.Status, w.seen.outcomes[c.ID])
+// lookAtDecision requires of a decision that it is the only one, about an event that there is, made in its instance's
+// turn, and stored with all that it led to.
+func (w *world) lookAtDecision(e eventstore.Event, held map[string]driver.Queued) {
+	if e.Type != saga.Decided.Name() || e.Source != eventstore.Self {
+		return
+	}
+	s, r := w.seen, saga.Record{}
+	if err := json.Unmarshal(e.Body, &r); err != nil {
+		w.fail("decision at %d is unreadable: %v", e.Position, err)
+	}
+	key, id := [3]string{r.Saga, r.Input.Source, r.Input.ID}, r.Saga+"/"+r.Key
+	switch at := s.at[driver.EventID{Source: r.Input.Source, ID: r.Input.ID}]; {
+	case s.decisions[key] != "":
+		w.fail("%s decided %s %s twice: %s and %s", r.Saga, r.Input.Source, r.Input.ID, s.decisions[key], e.ID)
+	case at == 0 || at != r.Input.Position || at >= e.Position:
+		w.fail("%s decided %s %s at %d, which lies at %d", r.Saga, r.Input.Source, r.Input.ID, e.Position, at)
+	}
+	s.decisions[key], s.records[id] = e.ID, append(s.records[id], r)
+	if q, holds := held[id]; holds && r.Disposition == saga.Continued && q.Position < r.Input.Position && s.queue[q.Guard] == q {
+		w.fail("%s decided the input at %d while the one at %d is parked", id, r.Input.Position, q.Position)
+	}
+	if s.instances[id].ID == "" {
+		w.fail("%s was decided for %s, which is not there", r.Input.ID, id)
+	}
+	for _, c := range r.Commands {
+		if s.commands[string(c.ID)].ID == "" {
+			w.fail("%s was decided for %s, and its command %s %s is not there", r.Input.ID, id, c.Name, c.ID)
 		}
-		if !known {
-			continue
-		}
-		switch {
-		case before.Status == driver.StatusDone && (c.Status != before.Status || c.Outcome != before.Outcome):
-			w.fail("command %s %s was %s, and is %s %s", c.Name, c.ID, before.Outcome, c.Status, c.Outcome)
-		case !before.FirstClaimed.IsZero() && !c.FirstClaimed.Equal(before.FirstClaimed):
-			w.fail("command %s %s was first claimed at %s, and now at %s", c.Name, c.ID, before.FirstClaimed, c.FirstClaimed)
-		case len(before.Request) > 0 && !bytes.Equal(before.Request, c.Request):
-			w.fail("command %s %s: the frozen request has changed", c.Name, c.ID)
-		case c.Fence < before.Fence || c.Attempts < before.Attempts || c.Revision < before.Revision:
-			w.fail("command %s %s runs backwards: %+v, before %+v", c.Name, c.ID, c, before)
+	}
+	for _, p := range r.Published {
+		if _, published, _ := strings.Cut(p, " "); s.at[driver.EventID{Source: eventstore.Self, ID: published}] == 0 {
+			w.fail("%s was decided for %s, and %s was not published", r.Input.ID, id, p)
 		}
 	}
 }
 
-// lookAtWatermarks requires of everything that a watermark has passed that it was decided, queued, or means nothing.
+// heldUp returns, for each instance with a parked input that nobody wants run again, the first of these: nothing that came
+// later may be decided as long as it stays there.
+func (w *world) heldUp() map[string]driver.Queued {
+	first := map[string]driver.Queued{}
+	for _, q := range w.seen.queue {
+		if q.Instance == "" || q.Reason == driver.ReasonWaiting || q.Redriven {
+			continue
+		}
+		if before, there := first[q.Instance]; !there || q.Position < before.Position {
+			first[q.Instance] = q
+		}
+	}
+	return first
+}
+
+// lookAtWatermarks requires of everything that a watermark has passed that it was decided, queued, or means nothing; of
+// a relay, that it was published.
 func (w *world) lookAtWatermarks() {
 	rows, err := w.rows.Sagas(w.ctx)
 	for _, row := range must(w, rows, err) {
-		from, known := w.seen.marks[row.Name]
+		before, known := w.seen.marks[row.Name]
 		if !known {
-			from = row.Watermark
+			before = driver.Saga{Watermark: row.Watermark}
 		}
-		if row.Watermark < from {
-			w.fail("the watermark of %s went back from %d to %d", row.Name, from, row.Watermark)
-		}
-		if row.Watermark > w.seen.last.Position {
+		switch w.seen.marks[row.Name] = row; {
+		case row.Name == "relay-kafka":
+			w.published(before.Watermark, row.Watermark)
+		case row.Watermark < before.Watermark:
+			w.fail("the watermark of %s went back from %d to %d", row.Name, before.Watermark, row.Watermark)
+		case row.Fence < before.Fence:
+			w.fail("the watermark of %s was moved under fence %d, after %d", row.Name, row.Fence, before.Fence)
+		case row.Watermark > w.seen.last.Position:
 			w.fail("the watermark of %s is at %d, the store ends at %d", row.Name, row.Watermark, w.seen.last.Position)
+		case row.Watermark > before.Watermark:
+			w.passed(row.Name, before.Watermark, row.Watermark)
 		}
-		w.passed(row.Name, from, row.Watermark)
-		w.seen.marks[row.Name] = row.Watermark
 	}
 }
 
+// published requires that what a relay's checkpoint has passed is on the bus, unless no map of topics sends it anywhere.
+func (w *world) published(from, to eventstore.Position) {
+	for _, e := range w.between(from, to) {
+		_, always := bus.DefaultTopics().Topic(e)
+		if strings.HasPrefix(e.Type, "charge.") {
+			always = false // the other map keeps it
+		}
+		if always && !w.there[e.Position] {
+			w.fail("the relay's checkpoint has passed %d (%s %s), which is not on the bus", e.Position, e.Type, e.ID)
+		}
+	}
+}
+
+func (w *world) between(from, to eventstore.Position) []eventstore.Event {
+	return w.seen.events[min(int(from), len(w.seen.events)):min(int(to), len(w.seen.events))]
+}
+
 func (w *world) passed(name string, from, to eventstore.Position) {
-	if from == to {
+	at := slices.IndexFunc(w.definitions("v2"), func(d saga.Definition) bool { return d.Name() == name })
+	if at < 0 {
 		return
 	}
-	events, err := w.rows.Read(w.ctx, eventstore.Query{After: from, Until: to, Limit: 100_000})
-	must(w, events, err)
-	for _, d := range w.nodes[0].engine.Sagas {
-		if d.Name() != name {
+	for _, e := range w.between(from, to) {
+		if !w.wants[at](e) || w.seen.decisions[[3]string{name, e.Source, e.ID}] != "" {
 			continue
 		}
-		wants := engine.Interest(d)
-		for _, e := range events {
-			if !wants(e) {
-				continue
-			}
-			in := engine.Prepare(d, e)
-			if in.Instance() == "" {
-				continue
-			}
-			handled, err := w.rows.Handled(w.ctx, []string{in.Guard})
-			if must(w, handled, err); handled[0] {
-				continue
-			}
-			found, err := w.rows.Instances(w.ctx, []string{in.Instance()})
-			if must(w, found, err); len(found) == 0 || found[0].Status == string(saga.NotStarted) {
-				w.fail("the watermark of %s has passed %d (%s %s), which nobody has decided", name, e.Position, e.Type, e.ID)
-			}
+		in := engine.Prepare(w.definitions("v2")[at], e)
+		if _, queued := w.seen.queue[in.Guard]; queued || in.Instance() == "" {
+			continue
 		}
+		if !w.meansNothing(in) && !w.meansNothing(engine.Prepare(w.definitions("v1")[at], e)) {
+			w.fail("the watermark of %s has passed %d (%s %s), which nobody has decided", name, e.Position, e.Type, e.ID)
+		}
+	}
+}
+
+// mayWrite requires of a node that it moves no watermark of a saga of which it knows a newer definition.
+func (n *node) mayWrite(wr memstore.Write) {
+	if wr.Name == "advance" && !strings.HasPrefix(wr.Subject, "relay") && !n.definition.Newest(wr.Subject) {
+		n.fail("%s, of build %s, moves the watermark of %s, of which a newer definition runs", n.name(), n.build, wr.Subject)
 	}
 }
 
@@ -161,61 +230,15 @@ func (w *world) checkAnswer(status int, answer, provider, id string) {
 	if status/100 != 2 {
 		return
 	}
-	events, err := w.rows.Read(w.ctx, eventstore.Query{Source: provider, Limit: 100_000})
-	if !slices.ContainsFunc(must(w, events, err), func(e eventstore.Event) bool { return e.ID == id }) {
+	since, err := w.rows.Read(w.ctx, eventstore.Query{After: w.seen.last.Position, Limit: everything})
+	known := slices.ContainsFunc(must(w, since, err), func(e eventstore.Event) bool { return e.ID == id && e.Provider() == provider })
+	for source := range map[string]bool{provider: true, provider + "/test": true} {
+		known = known || w.seen.at[driver.EventID{Source: source, ID: id}] != 0
+	}
+	if !known {
 		w.fail("%s event %s was answered %d %s and is not stored", provider, id, status, answer)
 	}
 	if answer != `{"received": true}` {
 		w.fail("%s event %s was answered %q", provider, id, answer)
-	}
-}
-
-func (w *world) parked() (out []driver.Queued) {
-	rows, err := w.rows.Queue(w.ctx, driver.QueueQuery{Limit: 100_000})
-	for _, q := range must(w, rows, err) {
-		if q.Reason == driver.ReasonParked || q.Reason == driver.ReasonUnroutable {
-			out = append(out, q)
-		}
-	}
-	return out
-}
-
-func (w *world) redrive(n *node, q driver.Queued) {
-	instance := q.Instance
-	if instance == "" {
-		instance = q.Saga + "/" + q.Guard
-	}
-	_, crash := n.alive(func() error {
-		_, err := engine.Redrive(w.ctx, n.store, instance, "simulated", time.Now())
-		return err
-	})
-	w.logf("%s: redrive %s (%s), crash %t", n.name(), instance, q.Error, crash)
-}
-
-// lookAtQueue requires that each instance knows how many inputs are queued for it, and counts why they are.
-func (w *world) lookAtQueue() {
-	rows, err := w.rows.Queue(w.ctx, driver.QueueQuery{Limit: 100_000})
-	queued, waiting := map[string]int{}, map[string]eventstore.Position{}
-	for _, q := range must(w, rows, err) {
-		queued[q.Instance]++
-		if q.Reason == driver.ReasonWaiting {
-			waiting[q.Instance] = q.Position
-		}
-		if why := q.Reason + " " + q.Guard; !w.seen.queued[why] {
-			w.seen.queued[why] = true
-			w.count("queued " + q.Reason)
-		}
-	}
-	instances, err := w.rows.ListInstances(w.ctx, driver.InstanceQuery{Limit: 100_000})
-	for _, i := range must(w, instances, err) {
-		if i.Queued != queued[i.ID] {
-			w.fail("instance %s says that %d inputs are queued for it, of which %d are", i.ID, i.Queued, queued[i.ID])
-		}
-		if at := waiting[i.ID]; at > 0 && i.Status != string(saga.NotStarted) {
-			w.fail("the input at %d waits for the start of %s, which is %s", at, i.ID, i.Status)
-		}
-		if i.Terminal && (i.Queued > 0 || i.Status != string(saga.Completed) && i.Status != string(saga.Compensated)) {
-			w.fail("instance %s is %s with %d inputs queued, and terminal", i.ID, i.Status, i.Queued)
-		}
 	}
 }

@@ -31,9 +31,15 @@ type outside struct {
 	receiver *notify.Receiver
 	orders   []*order
 	subs     []*subscription
-	mail     []*letter      // webhooks of Stripe's, delivered or not
-	tries    map[string]int // of callbacks
+	mail     []*letter         // webhooks of Stripe's, delivered or not
+	tries    map[string]int    // of callbacks
+	wired    int               // how often something may have happened at Stripe
+	leaked   string            // a secret that was found where it must not be
+	sent     map[string][]byte // the bytes of every event that anybody outside has made, by its id
 }
+
+// declines is a card that is always declined.
+const declines = "pm_card_chargeDeclined"
 
 // order is one of the shop's.
 type order struct {
@@ -47,6 +53,14 @@ type order struct {
 }
 
 func (o *order) id() string { return fmt.Sprintf("o_%d", o.n) }
+
+// attempts is how many payments there may be: a card that is declined is not, now and then, and then both are taken.
+func (o *order) attempts(w *world) int {
+	if w.triedTwice(o.id(), o.method) {
+		return 2
+	}
+	return 1
+}
 
 func (o *order) event(second bool) string {
 	if second {
@@ -71,7 +85,7 @@ type letter struct {
 }
 
 func newOutside(w *world) *outside {
-	o := &outside{world: w, tries: map[string]int{}}
+	o := &outside{world: w, tries: map[string]int{}, sent: map[string][]byte{}}
 	o.sim = chargetest.New(chargetest.Options{Seed: int64(w.seed), Keys: []string{stripeKey}, Webhooks: chargetest.Webhooks{Secret: stripeSecret}})
 	if err := o.sim.Script(gatewayFaults(w.mood.stripe)...); err != nil {
 		w.fail("script: %v", err)
@@ -176,10 +190,16 @@ func (w *world) post(n *node, path string, body []byte, header http.Header) (sta
 	return rec.Code, strings.TrimSpace(rec.Body.String())
 }
 
+// body is the event of an order, as the shop writes it: no encoder would.
+func (o *order) body(id string) []byte {
+	return fmt.Appendf(nil, `{"id": %q,"type":"order.placed", "created":1700000000,"data":{"order_id":%q,"customer":"cus_%d","amount":%d,"currency":"usd","payment_method":%q}}`,
+		id, o.id(), o.n, o.amount, o.method)
+}
+
 // place tells a node of an order.
 func (w *world) place(n *node, o *order, second bool) int {
-	body := fmt.Appendf(nil, `{"id":%q,"type":"order.placed","created":1700000000,"data":{"order_id":%q,"customer":"cus_%d","amount":%d,"currency":"usd","payment_method":%q}}`,
-		o.event(second), o.id(), o.n, o.amount, o.method)
+	body := o.body(o.event(second))
+	w.sent[o.event(second)] = body
 	status, answer := w.post(n, "/webhooks/orders", body, ingesttest.HMAC(body, ordersSecret))
 	w.checkAnswer(status, answer, "orders", o.event(second))
 	o.acked = o.acked || status == http.StatusOK
@@ -207,6 +227,7 @@ func (w *world) ask(n *node, o *order, amount int) (int, string) {
 func (w *world) collect() {
 	for _, d := range w.sim.TakeWebhooks() {
 		w.mail = append(w.mail, &letter{Delivery: d})
+		w.sent[d.ID] = d.Body
 	}
 }
 
@@ -236,7 +257,9 @@ func (w *world) say(s *subscription, state string) {
 	if err != nil {
 		w.fail("subscription event: %v", err)
 	}
-	w.mail = append(w.mail, &letter{Delivery: chargetest.Delivery{ID: fmt.Sprint(set["event.id"]), Type: typ, Body: body}})
+	id := fmt.Sprint(set["event.id"])
+	w.sent[id] = body
+	w.mail = append(w.mail, &letter{Delivery: chargetest.Delivery{ID: id, Type: typ, Body: body}})
 }
 
 // longestHold is how long a request may be on its way. One that took longer than the gateway remembers keys could be

@@ -9,7 +9,6 @@ import (
 	"github.com/hooksaga/hooksaga/commands/access"
 	"github.com/hooksaga/hooksaga/commands/orders"
 	"github.com/hooksaga/hooksaga/ingest/stripehook"
-	"github.com/hooksaga/hooksaga/sagas"
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
@@ -23,11 +22,6 @@ type parcel struct {
 }
 
 const remind saga.Timer = "remind"
-
-// definitions are the sagas of a build.
-func (w *world) definitions(build string) []saga.Definition {
-	return append(sagas.All(), w.parcels(build))
-}
 
 func (w *world) parcels(build string) saga.Definition {
 	bug := func(what, order string) bool { return build == "v1" && w.draw("bug", what, order) < 70 }

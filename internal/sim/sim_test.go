@@ -3,8 +3,10 @@ package sim_test
 import (
 	"flag"
 	"fmt"
-	"maps"
-	"slices"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,38 +15,62 @@ import (
 )
 
 var (
-	flagSeeds   = flag.Int("seeds", 40, "how many seeds TestSeeds runs")
+	flagSeeds   = flag.Int("seeds", 1000, "how many seeds TestSeeds runs")
 	flagFrom    = flag.Uint64("from", 1, "the first of them")
-	flagWorkers = flag.Int("workers", 2, "how many seeds run at once")
-	flagOps     = flag.Int("ops", 160, "operations of a seed")
+	flagWorkers = flag.Int("workers", runtime.NumCPU(), "how many seeds run at once")
+	flagOps     = flag.Int("ops", 200, "operations of a seed")
+	flagKeep    = flag.String("keep", "", "of one seed: only these operations, separated by commas")
+	flagCalm    = flag.String("calm", "", "of one seed: the operations in which nothing fails")
 	flagLog     = flag.Bool("log", false, "print the schedule of every seed")
+	flagCounts  = flag.Bool("counts", false, "print everything that was counted")
+	flagMutants = flag.Int("mutants", 0, "how many seeds TestMutants runs of each defect, to write the table of docs/mutants.md; 0 stops at the first that finds it")
 )
 
-// TestSeeds runs schedules. One that fails is shrunk and printed.
+// TestMain lets garbage lie: a seed lives for milliseconds.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
+
+// TestSeeds runs schedules. One that fails is shrunk and printed. Over enough seeds, all that can happen has to.
 func TestSeeds(t *testing.T) {
 	t.Parallel()
+	total := seeds(t, *flagFrom, *flagSeeds, *flagOps)
+	if t.Failed() {
+		return
+	}
+	t.Logf("%d seeds of %d operations%s", *flagSeeds, *flagOps, total.summary())
+	if *flagCounts {
+		t.Log("\n" + strings.Join(total.lines(), "\n"))
+	}
+	if missed := total.missed(); *flagSeeds**flagOps >= coveredFrom && len(missed) > 0 {
+		t.Errorf("never happened in %d seeds of %d operations:\n%s", *flagSeeds, *flagOps, strings.Join(missed, "\n"))
+	}
+}
+
+// seeds runs as many as n, some at a time, until one fails.
+func seeds(t *testing.T, from uint64, n, ops int) coverage {
 	var mu sync.Mutex
-	total := map[string]int{}
+	total := coverage{}
 	t.Run("from", func(t *testing.T) {
 		for worker := range *flagWorkers {
-			t.Run(fmt.Sprint(*flagFrom+uint64(worker)), func(t *testing.T) {
+			t.Run(fmt.Sprint(from+uint64(worker)), func(t *testing.T) {
 				t.Parallel()
-				for i := worker; i < *flagSeeds && !t.Failed(); i += *flagWorkers {
-					r := seed(t, plan{seed: *flagFrom + uint64(i), ops: *flagOps})
-					mu.Lock()
-					for what, n := range r.counts {
-						total[what] += n
+				mine := coverage{}
+				for i := worker; i < n && !t.Failed(); i += *flagWorkers {
+					p := plan{seed: from + uint64(i), ops: ops, mild: numbers(t, *flagCalm), told: *flagLog}
+					if *flagKeep != "" {
+						p.drop = without(ops, numbers(t, *flagKeep))
 					}
-					mu.Unlock()
+					mine.add(seed(t, p).counts)
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				total.add(mine)
 			})
 		}
 	})
-	var lines []string
-	for _, what := range slices.Sorted(maps.Keys(total)) {
-		lines = append(lines, fmt.Sprintf("%s %d", what, total[what]))
-	}
-	t.Logf("%d seeds of %d operations: %s", *flagSeeds, *flagOps, strings.Join(lines, ", "))
+	return total
 }
 
 // seed runs one schedule.
@@ -54,23 +80,65 @@ func seed(t *testing.T, p plan) result {
 	if *flagLog {
 		t.Log("\n" + strings.Join(r.log, "\n"))
 	}
-	if r.failed != "" {
+	switch {
+	case r.failed == "":
+	case *flagKeep != "":
+		t.Errorf("seed %d: %s", p.seed, r.failed)
+	default:
 		report(t, p, r)
 	}
 	return r
 }
 
-// TestTheSameSeedIsTheSameSchedule compares two runs of some seeds, byte for byte.
-func TestTheSameSeedIsTheSameSchedule(t *testing.T) {
-	t.Parallel()
-	for seed := uint64(1); seed <= 12; seed++ {
-		p := plan{seed: seed, ops: *flagOps}
-		first, again := run(t, p), run(t, p)
-		if diff := cmp.Diff(first.log, again.log); diff != "" || len(first.log) < 20 {
-			t.Fatalf("seed %d has %d lines, and differs from itself:\n%s", seed, len(first.log), diff)
+// numbers reads a list of operations.
+func numbers(t *testing.T, list string) map[int]bool {
+	t.Helper()
+	all := map[int]bool{}
+	for text := range strings.SplitSeq(list, ",") {
+		if text == "" {
+			continue
 		}
-		if diff := cmp.Diff(first.stored, again.stored); diff != "" {
-			t.Fatalf("seed %d ends otherwise than before:\n%s", seed, diff)
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("operation %q: %v", text, err)
+		}
+		all[n] = true
+	}
+	return all
+}
+
+// without are the operations of a schedule that are not kept.
+func without(ops int, keep map[int]bool) map[int]bool {
+	drop := map[int]bool{}
+	for i := 1; i <= ops; i++ {
+		if !keep[i] {
+			drop[i] = true
+		}
+	}
+	return drop
+}
+
+// TestTheSameSeedIsTheSameSchedule compares runs of some seeds, byte for byte: twice in a row, and on one processor and
+// on several. It runs alone, because it sets their number.
+func TestTheSameSeedIsTheSameSchedule(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	for seed := uint64(1); seed <= 12; seed++ {
+		p := plan{seed: seed, ops: *flagOps, told: true}
+		runtime.GOMAXPROCS(before)
+		first := run(t, p)
+		for _, processors := range []int{before, 1, 4} {
+			runtime.GOMAXPROCS(processors)
+			again := run(t, p)
+			if diff := cmp.Diff(first.log, again.log); diff != "" || len(first.log) < 20 {
+				t.Fatalf("seed %d has %d lines, and differs from itself on %d processors:\n%s", seed, len(first.log), processors, diff)
+			}
+			if diff := cmp.Diff(first.stored, again.stored); diff != "" {
+				t.Fatalf("seed %d ends otherwise than before on %d processors:\n%s", seed, processors, diff)
+			}
+			if diff := cmp.Diff(first.counts, again.counts); diff != "" || first.failed != again.failed {
+				t.Fatalf("seed %d counts otherwise on %d processors (%q, %q):\n%s", seed, processors, first.failed, again.failed, diff)
+			}
 		}
 	}
 }

@@ -10,16 +10,20 @@ import (
 	"time"
 
 	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/internal/engine"
 	"github.com/hooksaga/hooksaga/internal/sim/memstore"
+	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
-// plan is what is run: a seed, how many operations, and which of them are left out.
+// plan is what is run: a seed, how many operations, which of them are left out, and in which nothing fails.
 type plan struct {
 	seed   uint64
 	ops    int
 	drop   map[int]bool
+	mild   map[int]bool
 	mutant string
 	script func(*world) // what is done before the operations
+	told   bool         // the log also tells what each operation has led to
 }
 
 // result is what became of a run.
@@ -27,7 +31,7 @@ type result struct {
 	failed string // why; "" is that every oracle held
 	log    []string
 	stored []string       // everything that the store holds at the end
-	counts map[string]int // of operations, and of faults that acted
+	counts map[string]int // of operations, of pairs of them, of faults that acted, and of what they led to
 }
 
 // world is everything there is.
@@ -36,14 +40,19 @@ type world struct {
 	result
 	ctx   context.Context
 	began time.Time
+	skew  time.Duration // of the store's clock
 	db    *memstore.DB
 	rows  *memstore.Handle // of the oracles: nothing is done to it
 	nodes []*node
+	defs  map[string][]saga.Definition // by build
+	wants []engine.Interested          // of the sagas of the newest
 	*outside
+	*broker
 	seen  *seen
 	late  []func() error // writes whose callers have given up
 	mood  mood
 	op    int
+	last  string // the operation before
 	depth int
 	quiet bool // healed: nothing fails any more
 }
@@ -53,8 +62,10 @@ type broken string
 
 func (w *world) fail(format string, args ...any) { panic(broken(fmt.Sprintf(format, args...))) }
 
+// logf adds a line to the schedule: the number of the operation, the time by the one clock, and how deep it is inside
+// another operation that stands still.
 func (w *world) logf(format string, args ...any) {
-	w.log = append(w.log, fmt.Sprintf("%4d %s%s", w.op, strings.Repeat("  | ", w.depth), fmt.Sprintf(format, args...)))
+	w.log = append(w.log, fmt.Sprintf("%4d %14s %s%s", w.op, time.Since(w.began).Truncate(time.Millisecond), strings.Repeat("  | ", w.depth), fmt.Sprintf(format, args...)))
 }
 
 func (w *world) count(what string) { w.counts[what]++ }
@@ -70,7 +81,8 @@ func (w *world) advance(d time.Duration) {
 func run(t *testing.T, p plan) (out result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{plan: p, ctx: t.Context(), began: time.Now(), mood: newMood(p.seed), result: result{counts: map[string]int{}}}
+		w := &world{plan: p, ctx: t.Context(), began: time.Now(), mood: newMood(p.seed), defs: map[string][]saga.Definition{},
+			result: result{counts: map[string]int{}}}
 		w.play()
 		out = w.result
 	})
@@ -88,12 +100,13 @@ func (w *world) play() {
 		}
 		w.stored = w.dump()
 	}()
-	w.db = memstore.New(time.Now)
+	w.db = memstore.New(func() time.Time { return time.Now().Add(w.skew) })
+	w.db.Touched() // from here on
 	w.rows = w.db.Open(nil)
-	w.outside = newOutside(w)
+	w.outside, w.broker = newOutside(w), newBroker(w)
 	defer w.close()
-	w.seen = newSeen()
-	for i := range 2 {
+	w.seen, w.wants = newSeen(), w.interests()
+	for i := range w.mood.nodes {
 		w.nodes = append(w.nodes, &node{world: w, index: i})
 		w.nodes[i].start("v1")
 	}
@@ -132,22 +145,27 @@ func (w *world) command(id string) (driver.Command, bool) {
 	return rows[0], true
 }
 
-// dump is what the store holds.
+// everything is a limit that no table of a simulation reaches.
+const everything = 1_000_000
+
+// dump is what the store holds, and what it held before it was pruned.
 func (w *world) dump() (out []string) {
+	if w.seen == nil || w.rows == nil {
+		return nil
+	}
 	add := func(format string, args ...any) { out = append(out, "     "+fmt.Sprintf(format, args...)) }
-	events, _ := w.rows.Read(w.ctx, driver.Query{Limit: 100_000})
-	for _, e := range events {
+	for _, e := range w.seen.events {
 		add("event %d %s %s %s on %s to %q because of %s at %s", e.Position, e.Source, e.Type, e.ID, e.Stream, e.To, e.CausationID, e.Recorded.Format(time.RFC3339Nano))
 	}
-	commands, _ := w.rows.ListCommands(w.ctx, driver.CommandQuery{Limit: 100_000})
+	commands, _ := w.rows.ListCommands(w.ctx, driver.CommandQuery{Limit: everything})
 	for _, c := range commands {
 		add("command %s %s %s %s %s attempts %d: %s", c.Name, c.ID, c.Args, c.Status, c.Outcome, c.Attempts, c.LastErr)
 	}
-	instances, _ := w.rows.ListInstances(w.ctx, driver.InstanceQuery{Limit: 100_000})
+	instances, _ := w.rows.ListInstances(w.ctx, driver.InstanceQuery{Limit: everything})
 	for _, i := range instances {
 		add("instance %s %s terminal %t phase %s queued %d revision %d: %s %s", i.ID, i.Status, i.Terminal, i.Phase, i.Queued, i.Revision, i.State, i.Progress)
 	}
-	queue, _ := w.rows.Queue(w.ctx, driver.QueueQuery{Limit: 100_000})
+	queue, _ := w.rows.Queue(w.ctx, driver.QueueQuery{Limit: everything})
 	for _, q := range queue {
 		add("queue %+v", q)
 	}

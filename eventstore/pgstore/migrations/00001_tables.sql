@@ -156,7 +156,8 @@ create table commands (
     last_error     text        not null,
     args_hash      bytea       not null,
     args           bytea,     -- JSON; hooksaga_commands shows it as such
-    request        bytea
+    request        bytea,
+    result         bytea      -- the outcome's body: whoever asks after the event was pruned is still answered
 ) with (fillfactor = 70);
 create index commands_due         on commands (name, due) where status <> 'done';
 create index commands_correlation on commands (correlation_id, id) where correlation_id <> '';

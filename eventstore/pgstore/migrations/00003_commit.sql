@@ -1,7 +1,8 @@
 -- +goose Up
 
 -- hooksaga_commit stores the batches of one call. Every argument is the column of one kind of row; *_batch says which
--- batch, from 1, a row belongs to; a kind without rows is null. It is called as one statement of its own, so the lock
+-- batch, from 1, a row belongs to; a kind without rows is null. The long columns come last: the client's buffer grows
+-- with each, and is copied when it does. It is called as one statement of its own, so the lock
 -- is held for as long as the database works and commits, and never while a client thinks.
 --
 --   1. the append lock, before any row lock (a batch that held a row and waited for the lock would deadlock with the
@@ -17,21 +18,22 @@
 create function hooksaga_commit(
     e_batch int4[], e_key bytea[], e_hash bytea[], e_known int2[], e_expect int8[], e_stream int4[], e_nth int4[],
     e_id text[], e_source text[], e_type text[], e_subject text[], e_time timestamptz[], e_correlation text[],
-    e_causation text[], e_to text[], e_from int4[], e_till int4[], e_body bytea[],
+    e_causation text[], e_to text[], e_from int4[], e_till int4[],
     s_name text[], s_count int4[],
     i_batch int4[], i_revision int8[], i_id text[], i_saga text[], i_key text[], i_status text[], i_terminal bool[],
-    i_definition int4[], i_phase text[], i_state bytea[], i_progress bytea[], i_queued int4[], i_correlation text[],
+    i_definition int4[], i_phase text[], i_queued int4[], i_correlation text[],
     i_stuck int8[],
     q_batch int4[], q_op int2[], q_guard text[], q_key bytea[], q_saga text[], q_instance text[], q_position int8[],
     q_reason text[], q_error text[], q_attempts int4[], q_redriven bool[],
     t_batch int4[], t_op int2[], t_id text[], t_saga text[], t_instance text[], t_name text[], t_armed text[],
     t_due timestamptz[], t_after int8[],
-    c_batch int4[], c_revision int8[], c_id text[], c_name text[], c_money bool[], c_args bytea[], c_args_hash bytea[],
-    c_request bytea[], c_status text[], c_outcome text[], c_fence int8[], c_attempts int4[], c_askers int4[],
+    c_batch int4[], c_revision int8[], c_id text[], c_name text[], c_money bool[], c_args_hash bytea[],
+    c_status text[], c_outcome text[], c_fence int8[], c_attempts int4[], c_askers int4[],
     c_error text[], c_correlation text[], c_causation text[], c_subject text[], c_due int8[], c_lease int8[],
     c_abandon bool[], c_rescue bool[],
     a_batch int4[], a_command text[], a_instance text[], a_cause text[], a_correlation text[], a_state text[],
     x_batch int4[], x_saga text[],
+    c_args bytea[], c_request bytea[], c_result bytea[], i_progress bytea[], i_state bytea[], e_body bytea[],
     out o_base bigint, out o_recorded timestamptz, out o_versions bigint[], out o_known text, out o_lost text)
 language plpgsql volatile
 set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off set enable_hashjoin = off
@@ -40,7 +42,8 @@ as $$
 declare
     us         constant interval := interval '1 microsecond';
     v_room     bigint;     -- partitions exist below
-    v_spare    bigint;
+    v_spare    bigint;     -- with less room than that, the next one is tried for,
+    v_step     bigint;     -- once in so many events
     v_events   int := 0;   -- how many are stored
     v_dropping bool := false;
     v_place    int4[];     -- while dropping: the event is the n-th that is stored, null if it is not
@@ -58,8 +61,8 @@ declare
 begin
     perform pg_advisory_xact_lock(1751347043, 'head'::regclass::oid::int4);
     perform hooksaga_durable();
-    select h.position, greatest(h.recorded, clock_timestamp()), h.partitioned, h.partition_size / 10
-        into o_base, o_recorded, v_room, v_spare
+    select h.position, greatest(h.recorded, clock_timestamp()), h.partitioned, h.partition_size / 10, greatest(h.partition_size / 1000, 1)
+        into o_base, o_recorded, v_room, v_spare, v_step
         from head h order by h.position desc limit 1;
     if o_base is null then
         raise exception 'the head row is missing' using errcode = 'XX001';
@@ -163,12 +166,12 @@ begin
         while o_base + v_events >= v_room loop
             v_room := hooksaga_add_partition();
         end loop;
-        if o_base + v_events + v_spare >= v_room then
+        if o_base + v_events + v_spare >= v_room and o_base / v_step < (o_base + v_events) / v_step then
             begin
                 perform set_config('lock_timeout', '100ms', true);
                 perform hooksaga_add_partition();
-            exception when lock_not_available then
-                null; -- there is room left; a later commit tries again
+            exception when others then -- there is room left; a later commit tries again
+                raise warning 'hooksaga could not add a partition of events ahead: %', sqlerrm;
             end;
         end if;
         insert into events (position, recorded, time, version, typed_from, typed_to, type, subject, stream, source, id,
@@ -223,7 +226,7 @@ begin
     if c_batch is not null then
         insert into commands (id, name, money, status, outcome, revision, fence, attempts, askers, created, updated, due,
                               lease_until, first_claimed_at, abandoned_at, subject, correlation_id, causation_id, last_error,
-                              args_hash, args, request)
+                              args_hash, args, request, result)
         select c_id[n.ord], c_name[n.ord], c_money[n.ord], c_status[n.ord], c_outcome[n.ord], 1, c_fence[n.ord],
                c_attempts[n.ord], c_askers[n.ord], o_recorded, o_recorded,
                o_recorded + case when c_lease[n.ord] > 0 then c_lease[n.ord] else c_due[n.ord] end * us,
@@ -231,7 +234,7 @@ begin
                case when c_lease[n.ord] > 0 then o_recorded end,
                case when c_abandon[n.ord] and not c_rescue[n.ord] then o_recorded end, c_subject[n.ord],
                c_correlation[n.ord], c_causation[n.ord], c_error[n.ord], c_args_hash[n.ord], c_args[n.ord],
-               c_request[n.ord]
+               c_request[n.ord], c_result[n.ord]
         from generate_series(1, cardinality(c_batch)) n(ord)
         where c_revision[n.ord] = 0 and not c_batch[n.ord] = any(l_batch);
         get diagnostics v_added = row_count;
@@ -250,7 +253,8 @@ begin
                                     when c_abandon[n.ord] then coalesce(c.abandoned_at, o_recorded)
                                     else c.abandoned_at end,
                 subject = c_subject[n.ord], correlation_id = c_correlation[n.ord], causation_id = c_causation[n.ord],
-                last_error = c_error[n.ord], args_hash = c_args_hash[n.ord], args = c_args[n.ord], request = c_request[n.ord]
+                last_error = c_error[n.ord], args_hash = c_args_hash[n.ord], args = c_args[n.ord], request = c_request[n.ord],
+                result = c_result[n.ord]
             from generate_series(1, cardinality(c_batch)) n(ord)
             where c.id = c_id[n.ord] and c.revision = c_revision[n.ord] and c_revision[n.ord] > 0
               and not c_batch[n.ord] = any(l_batch);

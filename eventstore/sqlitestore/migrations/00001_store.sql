@@ -134,6 +134,7 @@ create table commands (
     args             blob,
     args_hash        blob    not null,
     request          blob,
+    result           blob,
     revision         integer not null,
     status           text    not null,
     outcome          text    not null,

@@ -21,7 +21,7 @@ func (h *Handle) Commit(ctx context.Context, batches []driver.Batch) ([]driver.V
 		}
 		mine[i] = clone(&batches[i])
 	}
-	return write(ctx, h, Write{"commit", mine}, func(db *DB) ([]driver.Verdict, error) { return db.commit(mine), nil })
+	return write(ctx, h, Write{Name: "commit", Batches: mine}, func(db *DB) ([]driver.Verdict, error) { return db.commit(mine), nil })
 }
 
 func (db *DB) commit(batches []driver.Batch) []driver.Verdict {

@@ -16,9 +16,8 @@ func TestConformance(t *testing.T) {
 		var ahead atomic.Int64
 		db := memstore.New(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) })
 		return storetest.Backend{
-			Open:  func(testing.TB) driver.Store { return db.Open(nil) },
-			Prune: func(_ testing.TB, upTo driver.Position) { db.Prune(upTo) },
-			Move:  func(d time.Duration) { ahead.Add(int64(d)) },
+			Open: func(testing.TB) driver.Store { return db.Open(nil) },
+			Move: func(d time.Duration) { ahead.Add(int64(d)) },
 		}
 	})
 }

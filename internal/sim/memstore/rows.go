@@ -79,6 +79,7 @@ func (h *Handle) Claim(ctx context.Context, names []string, n int, lease time.Du
 				c.FirstClaimed = now
 			}
 			db.commands[c.ID] = c
+			db.touched.add(&db.touched.names.Commands, c.ID)
 			out = append(out, cloneCommand(c))
 		}
 		return out, nil

@@ -24,12 +24,13 @@ func (h *Handle) Advance(ctx context.Context, saga string, lease driver.Lease, p
 	if err := name(saga); err != nil {
 		return err
 	}
-	_, err := write(ctx, h, Write{Name: "advance"}, func(db *DB) (nothing, error) {
+	_, err := write(ctx, h, Write{Name: "advance", Subject: saga}, func(db *DB) (nothing, error) {
 		if held := db.leases[lease.Name]; held.Holder != lease.Holder || held.Fence != lease.Fence || !held.Until.After(db.clock()) {
 			return nothing{}, fmt.Errorf("memstore: %w: %s, fence %d", driver.ErrLeaseLost, lease.Name, lease.Fence)
 		}
 		if row, there := db.sagas[saga]; !there || position > row.Watermark {
 			db.sagas[saga] = driver.Saga{Name: saga, Watermark: position, Fence: lease.Fence, Epoch: db.head.Epoch}
+			db.touched.add(&db.touched.names.Sagas, saga)
 		}
 		return nothing{}, nil
 	})
@@ -86,7 +87,7 @@ func (h *Handle) Acquire(ctx context.Context, lease, holder string, ttl time.Dur
 	if err := name(lease, holder); err != nil {
 		return driver.Lease{}, false, err
 	}
-	out, err := write(ctx, h, Write{Name: "acquire"}, func(db *DB) (held, error) {
+	out, err := write(ctx, h, Write{Name: "acquire", Subject: lease}, func(db *DB) (held, error) {
 		now := db.clock()
 		row := db.leases[lease]
 		running := row.Until.After(now)
@@ -105,7 +106,7 @@ func (h *Handle) Acquire(ctx context.Context, lease, holder string, ttl time.Dur
 
 // Release implements driver.Store.
 func (h *Handle) Release(ctx context.Context, lease driver.Lease) error {
-	_, err := write(ctx, h, Write{Name: "release"}, func(db *DB) (nothing, error) {
+	_, err := write(ctx, h, Write{Name: "release", Subject: lease.Name}, func(db *DB) (nothing, error) {
 		row := db.leases[lease.Name]
 		if now := db.clock(); row.Holder == lease.Holder && row.Fence == lease.Fence && row.Until.After(now) {
 			row.Until = now

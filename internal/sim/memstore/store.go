@@ -28,6 +28,7 @@ type DB struct {
 	timers      map[string]driver.Timer
 	commands    map[string]driver.Command
 	askers      map[askerKey]driver.Asker
+	touched     touches
 }
 
 type known struct {
@@ -58,20 +59,11 @@ func moment(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
-// Prune forgets events up to a position, as retention does.
-func (db *DB) Prune(upTo driver.Position) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	upTo = min(upTo, db.head.Position)
-	if upTo > db.head.Floor {
-		db.events = db.events[upTo-db.head.Floor:]
-		db.head.Floor = upTo
-	}
-}
-
-// Write is a write on its way: Name is the method, Batches those of a Commit.
+// Write is a write on its way: Name is the method, Batches those of a Commit, Subject the saga or the lease that an advance,
+// acquire or release is about.
 type Write struct {
 	Name    string
+	Subject string
 	Batches []driver.Batch
 }
 

@@ -34,11 +34,15 @@ func (db *DB) writeRows(b *driver.Batch, places []driver.Place, recorded time.Ti
 			first = places[0].Position
 		}
 		db.sagas[b.Activate] = driver.Saga{Name: b.Activate, Watermark: first, Epoch: db.head.Epoch}
+		db.touched.add(&db.touched.names.Sagas, b.Activate)
 	}
 }
 
 func (db *DB) writeQueued(c *driver.QueueChange, recorded time.Time) {
 	q := c.Input
+	if c.Op != driver.QueueAbsent {
+		db.touched.add(&db.touched.names.Queue, q.Guard)
+	}
 	switch c.Op {
 	case driver.QueueAdd:
 		q.Since = recorded
@@ -66,6 +70,7 @@ func (db *DB) writeInstance(c *driver.InstanceChange, recorded time.Time) {
 		row.StuckAt = moment(row.PhaseSince.Add(c.StuckAfter))
 	}
 	db.instances[row.ID] = row
+	db.touched.add(&db.touched.names.Instances, row.ID)
 }
 
 func (db *DB) writeCommand(c *driver.CommandChange, recorded time.Time) {
@@ -93,9 +98,11 @@ func (db *DB) writeCommand(c *driver.CommandChange, recorded time.Time) {
 		row.Abandoned = recorded
 	}
 	db.commands[row.ID] = row
+	db.touched.add(&db.touched.names.Commands, row.ID)
 }
 
 func (db *DB) writeTimer(c *driver.TimerChange, recorded time.Time) {
+	db.touched.add(&db.touched.names.Timers, c.Timer.ID)
 	if c.Op != driver.TimerArm {
 		delete(db.timers, c.Timer.ID)
 		return
