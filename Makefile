@@ -23,7 +23,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 build: ## compile bin/hooksaga
 	$(GO) build -trimpath -o bin/hooksaga ./cmd/hooksaga
@@ -61,8 +61,17 @@ check: ## format, vet, staticcheck, the rules of the tree, paths in the docs
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) test ./internal/arch ./deploy
 
-bench: bin/testenv ## every benchmark, on SQLite and Postgres
-	bin/testenv -postgres -- $(GO) test -p 1 -run '^$$' -bench . -benchmem ./...
+models: ## the Promela models: every state, and each rule taken out
+	$(GO) run ./internal/models
+
+bench: ## the store, ingest, the relay and the tail beside their baselines: one table of ratios
+	$(GO) run ./bench
+
+bench-large: ## the same of a store that holds 10,000,000 events
+	$(GO) run ./bench -only large -stored 10000000
+
+bench-peers: bin/testenv ## order to charge to payment beside River and hand-wired Watermill
+	bin/testenv -postgres -kafka -- $(GO) run ./bench/loop
 
 vuln: ## known vulnerabilities in what we depend on (asks the network)
 	$(GO) run $(GOVULNCHECK) ./...
@@ -80,5 +89,5 @@ clean: ## remove what was built
 bin/testenv: always
 	@$(GO) build -o bin/testenv ./internal/testenv
 
-.PHONY: help build demo test test-with-servers test-fast e2e sim check bench vuln up down clean always
+.PHONY: help build demo test test-with-servers test-fast e2e sim models check bench bench-large bench-peers vuln up down clean always
 always:

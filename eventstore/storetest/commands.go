@@ -44,6 +44,7 @@ func (f *fixture) command(t *testing.T, id string) driver.Command {
 func newCommand(t *testing.T, f *fixture) {
 	full := command("c1")
 	full.Request, full.Outcome, full.Fence, full.Attempts, full.Askers, full.LastErr = []byte("amount=1\x00"), "charge.failed", 5, 4, 3, "503"
+	full.Result = []byte("{\"code\":\"x\"}\x00")
 	at := f.order(t, driver.CommandChange{Command: full})
 	full.Revision, full.Created, full.Updated, full.Due = 1, at, at, at
 	same(t, "command", f.command(t, "c1"), full)
@@ -58,6 +59,7 @@ func changedCommand(t *testing.T, f *fixture) {
 	c := command("c")
 	created := f.order(t, driver.CommandChange{Command: c})
 	c.Status, c.Outcome, c.Fence, c.Attempts, c.Askers, c.LastErr, c.Request = driver.StatusUnknown, "x", 7, 8, 9, "timeout", []byte("r")
+	c.Result = []byte("[]")
 	updated := later(t, f.order(t, driver.CommandChange{Revision: 1, Command: c}), created)
 	c.Revision, c.Created, c.Updated, c.Due = 2, created, updated, created
 	same(t, "command", f.command(t, "c"), c)

@@ -38,7 +38,7 @@ type node struct {
 // How long things may take.
 const (
 	leaseTTL   = 3 * time.Second // of sweeps and definitions: how long sagas rest after a crash
-	drainPause = 200 * time.Millisecond
+	drainPause = time.Second     // until what is redriven is run
 
 	// garbage is how far the heap may grow, in percent of what is live, before it is collected. Little is live: with Go's
 	// own 100 a tenth more of the processor goes into collecting.
