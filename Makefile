@@ -17,7 +17,7 @@ FROM = 1
 
 # Packages compiled and tested at once. The slowest tests wait for servers, so two cores carry two.
 JOBS = 2
-TEST_TIMEOUT = 10m
+TEST_TIMEOUT = 20m
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
@@ -37,6 +37,7 @@ test: bin/testenv ## vet, every test with the race detector, and e2e on each set
 
 test-with-servers:
 	$(GO) test -race -p $(JOBS) -timeout $(TEST_TIMEOUT) ./...
+	$(GO) test ./internal/sim -count=1 -timeout $(TEST_TIMEOUT) -run TestSeeds
 	$(MAKE) e2e STORE=sqlite BUS=inprocess
 	$(MAKE) e2e STORE=postgres BUS=inprocess
 	$(MAKE) e2e STORE=postgres BUS=kafka

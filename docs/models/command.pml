@@ -335,7 +335,7 @@ proctype Asker(byte me) {
 		:: status != done && alone -> close(cancelled, 3)
 #else
 		:: status != done && alone && waits -> close(cancelled, 3)
-		:: status != done && alone && !waits -> abandoned = true; changed()
+		:: status != done && alone && !waits -> abandoned = true; askers = 0; changed()
 #endif
 		:: status != done && !alone -> askers--; asker[me] = withdrawn; told[me] = cancelled; changed()
 		fi;

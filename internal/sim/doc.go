@@ -62,5 +62,5 @@
 // also fails if anything that can happen never did: an operation, two operations one after the other, a fault at a place,
 // and what all of that is to lead to (points).
 //
-// TestMutants makes the product wrong on purpose and requires that the oracles see it: docs/mutants.md.
+// TestMutants makes the product wrong on purpose and requires that the oracles see it: docs/guarantees.md.
 package sim

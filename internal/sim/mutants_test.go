@@ -13,7 +13,7 @@ import (
 const mutantSeeds = 400
 
 // tablePath is the page that holds the table of defects.
-const tablePath = "../../docs/mutants.md"
+const tablePath = "../../docs/guarantees.md"
 
 // TestMutants has each defect found. It begins with the seed that found it when the table was written. With -mutants=n it
 // runs the first n seeds of each instead, and writes the table.
@@ -93,16 +93,16 @@ func writeTable(t *testing.T, rows map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	intro, _, there := strings.Cut(string(page), tableHead)
-	if !there {
-		t.Fatalf("%s has no table", tablePath)
+	intro, rest, there := strings.Cut(string(page), tableHead)
+	_, after, ends := strings.Cut(rest, "\n\n")
+	if !there || !ends {
+		t.Fatalf("%s has no table that ends", tablePath)
 	}
 	table := intro + tableHead
 	for _, m := range mutants() {
 		table += rows[m.name] + "\n"
 	}
-	t.Logf("\n%s", table)
-	if err := os.WriteFile(tablePath, []byte(table), 0o644); err != nil {
+	if err := os.WriteFile(tablePath, []byte(table+"\n"+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -115,6 +115,7 @@ func tableRows(t *testing.T) (rows [][]string) {
 		t.Fatal(err)
 	}
 	_, table, _ := strings.Cut(string(page), tableHead)
+	table, _, _ = strings.Cut(table, "\n\n")
 	for line := range strings.Lines(table) {
 		if cells := strings.Split(strings.TrimSpace(line), " | "); len(cells) == 4 {
 			rows = append(rows, []string{strings.TrimPrefix(cells[0], "| "), cells[1], cells[2], strings.TrimSuffix(cells[3], " |")})

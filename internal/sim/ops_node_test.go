@@ -11,7 +11,6 @@ import (
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/internal/engine"
-	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
 // Operations on nodes: their loops, their lives, how they are configured, and what is on its way from them.
@@ -217,7 +216,6 @@ func (w *world) opPrune(rng *rand.Rand) {
 		keep.Quarantined = time.Now().Add(w.skew + time.Second) // people have seen to them
 	}
 	w.look() // at what may be gone afterwards
-	keep.From = w.beforeAsked(keep.From)
 	what, removed := n.fault.String(), eventstore.Position(0)
 	err, crash := n.alive(func() error {
 		plan, err := n.store.PlanPrune(w.ctx, keep)
@@ -234,21 +232,4 @@ func (w *world) opPrune(rng *rand.Rand) {
 		w.count("pruned")
 	}
 	w.logf("%s: prune %d events: %v, crash %t%s", n.name(), removed, err, crash, what)
-}
-
-// beforeAsked is a position to keep that is not behind the payment of an order whose saga has not begun: what was paid by
-// POST /charge cannot be told to a saga that asks for it later, once its outcome is gone. See the findings.
-func (w *world) beforeAsked(from eventstore.Position) eventstore.Position {
-	for _, o := range w.orders {
-		if i, there := w.seen.instances["order-payment/"+o.id()]; !o.posted || there && i.Status != string(saga.NotStarted) {
-			continue
-		}
-		for _, e := range w.seen.events {
-			if e.CorrelationID == o.event(false) && (from == 0 || e.Position < from) {
-				from = e.Position
-				break
-			}
-		}
-	}
-	return from
 }

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	flagSeeds   = flag.Int("seeds", 1000, "how many seeds TestSeeds runs")
+	flagSeeds   = flag.Int("seeds", defaultSeeds, "how many seeds TestSeeds runs")
 	flagFrom    = flag.Uint64("from", 1, "the first of them")
 	flagWorkers = flag.Int("workers", runtime.NumCPU(), "how many seeds run at once")
 	flagOps     = flag.Int("ops", 200, "operations of a seed")
@@ -23,7 +23,7 @@ var (
 	flagCalm    = flag.String("calm", "", "of one seed: the operations in which nothing fails")
 	flagLog     = flag.Bool("log", false, "print the schedule of every seed")
 	flagCounts  = flag.Bool("counts", false, "print everything that was counted")
-	flagMutants = flag.Int("mutants", 0, "how many seeds TestMutants runs of each defect, to write the table of docs/mutants.md; 0 stops at the first that finds it")
+	flagMutants = flag.Int("mutants", 0, "how many seeds TestMutants runs of each defect, to write the table of docs/guarantees.md; 0 stops at the first that finds it")
 )
 
 // TestMain lets garbage lie: a seed lives for milliseconds.
