@@ -91,3 +91,47 @@ func TestWhatLinesUpBehindARedrivenInputIsRunWithIt(t *testing.T) {
 		t.Errorf("state %s, queue %+v", got.State, w.queue("scales/p"))
 	}
 }
+
+// Two starts could not be routed, and what came after them waits. The second start is run again, fails, and is parked;
+// then the first is run again, and starts the instance: what waited is not waiting for a start any more.
+func TestWhatWaitsBehindAParkedInputIsParkedWhenTheStartComes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lost, failing := true, "e2"
+	n := w.node(saga.New("scales",
+		saga.Start(packed, func(in saga.In[parcel]) string {
+			if lost {
+				panic("no key")
+			}
+			return in.Data.ID
+		}, func(_ *shipping, in saga.In[parcel], _ *saga.Out) {
+			if in.ID == failing {
+				panic("broken scales")
+			}
+		}),
+		saga.On(weighed, byParcel, func(s *shipping, in saga.In[parcel], _ *saga.Out) { s.Weights = append(s.Weights, in.Data.Weight) })))
+	redrive := func(key string) {
+		t.Helper()
+		w.now = w.now.Add(time.Second)
+		if _, err := engine.Redrive(t.Context(), w.store, "scales/"+key, "repaired", w.now); err != nil {
+			t.Fatal(err)
+		}
+		n.settle()
+	}
+	w.tell(packedAs("e1", "p"), packedAs("e2", "p"), weighedAs("e3", "p", 4))
+	n.settle()
+	lost = false
+	redrive(saga.DecisionID("scales", "shop", "e2"))
+	if q := w.queue("scales/p"); len(q) != 2 || q[0].Reason != driver.ReasonParked || q[1].Reason != driver.ReasonWaiting {
+		t.Fatalf("queue %+v", q)
+	}
+	redrive(saga.DecisionID("scales", "shop", "e1"))
+	if q, got := w.queue("scales/p"), w.instance("scales/p"); got.Status != "running" || len(q) != 2 || q[1].Reason != driver.ReasonParked {
+		t.Fatalf("instance %s, queue %+v", got.Status, q)
+	}
+	failing = ""
+	redrive("p")
+	if got := w.instance("scales/p"); got.Queued != 0 || string(got.State) != `{"Weights":[4]}` {
+		t.Errorf("state %s, queue %+v", got.State, w.queue("scales/p"))
+	}
+}

@@ -138,7 +138,8 @@ func (e *Engine) drain(ctx context.Context, d saga.Definition, id string) (progr
 
 // drain adds to the plan what its queue allows: on an instance that has not started, the event that starts it first;
 // then everything up to the first input that is parked and not redriven.
-func (p *plan) drain(ctx context.Context, d saga.Definition, queue []driver.Queued) error {
+func (p *plan) drain(ctx context.Context, d saga.Definition, all []driver.Queued) error {
+	queue := all
 	if !p.before.started {
 		at, in, err := p.starter(ctx, d, queue)
 		if err != nil {
@@ -161,10 +162,30 @@ func (p *plan) drain(ctx context.Context, d saga.Definition, queue []driver.Queu
 		p.batch.Queue = append(p.batch.Queue, driver.QueueChange{Op: driver.QueueTake, Input: start})
 	}
 	stop := slices.IndexFunc(queue, func(q driver.Queued) bool { return q.Reason == driver.ReasonParked && !q.Redriven })
-	if stop >= 0 {
-		queue = queue[:stop]
+	if stop < 0 {
+		return p.chain(ctx, d, queue)
 	}
-	return p.chain(ctx, d, queue)
+	if !p.before.started {
+		if err := p.lineUp(ctx, queue[stop:], len(all) == chainMax); err != nil {
+			return err
+		}
+	}
+	return p.chain(ctx, d, queue[:stop])
+}
+
+// lineUp parks what waited for a start that has come now, and is behind an input that is parked: the first of queue. more
+// says that there may be others behind these.
+func (p *plan) lineUp(ctx context.Context, queue []driver.Queued, more bool) error {
+	for _, q := range queue[1:] {
+		if q.Reason == driver.ReasonWaiting {
+			q.Reason, q.Redriven, q.Error = driver.ReasonParked, false, fmt.Sprintf("behind the input at position %d", queue[0].Position)
+			p.batch.Queue = append(p.batch.Queue, driver.QueueChange{Op: driver.QueueMark, Input: q})
+		}
+	}
+	if !more {
+		return nil
+	}
+	return p.park(ctx, queue[len(queue)-1].Position, false)
 }
 
 // starter finds the first redriven input that begins the instance.

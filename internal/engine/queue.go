@@ -150,10 +150,15 @@ func (p *plan) rest(ctx context.Context, queue []driver.Queued, stopped bool) er
 	if len(queue) < chainMax {
 		return nil
 	}
-	more, err := p.rows.Queue(ctx, driver.QueueQuery{Instance: p.id, After: queue[len(queue)-1].Position, Limit: 100_000})
+	return p.park(ctx, queue[len(queue)-1].Position, !stopped)
+}
+
+// park parks what waits behind a position, for the drainer to run if it is redriven.
+func (p *plan) park(ctx context.Context, behind eventstore.Position, redriven bool) error {
+	more, err := p.rows.Queue(ctx, driver.QueueQuery{Instance: p.id, After: behind, Limit: 100_000})
 	for _, q := range more {
 		if q.Reason == driver.ReasonWaiting {
-			q.Reason, q.Redriven, q.Error = driver.ReasonParked, !stopped, "behind others that waited"
+			q.Reason, q.Redriven, q.Error = driver.ReasonParked, redriven, "behind others that waited"
 			p.batch.Queue = append(p.batch.Queue, driver.QueueChange{Op: driver.QueueMark, Input: q})
 		}
 	}

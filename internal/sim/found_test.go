@@ -25,6 +25,8 @@ func findings() []found {
 			says: "inputs are queued", seed: 813, ops: 160},
 		{what: "the escalation of an input that waited too long overwrote that it was parked meanwhile: it waited for a start that was over",
 			says: "waits for the start", seed: 1, script: escalatedMeanwhile},
+		{what: "an instance started while one of its inputs was parked: what had waited behind that one went on waiting for the start",
+			says: "which is running", seed: 2164, ops: 200},
 		{what: "an order came after POST /charge had paid for it and the outcome had been pruned: it parked for ever",
 			says: "not stored any more", seed: 2, script: orderedAfterThePrune},
 		{what: "POST /charge was repeated after the outcome had been pruned: it was answered 202, for ever",

@@ -82,6 +82,9 @@ const mostJump = 8 * time.Minute
 
 // opJump sets the store's clock to another time, back or forth.
 func (w *world) opJump(rng *rand.Rand) {
+	if now := time.Now().Add(w.skew); now.After(w.shown) {
+		w.shown = now
+	}
 	w.skew = time.Duration(rng.Int64N(int64(2*mostJump))) - mostJump
 	w.logf("store: its clock is off by %s", w.skew)
 }

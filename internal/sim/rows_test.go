@@ -59,7 +59,8 @@ func (w *world) lookAtTimers(ids []string, since []eventstore.Event) {
 		}
 	}
 	for _, e := range since {
-		if due, armed := s.due[e.ID]; armed && e.Recorded.Before(due) {
+		// A timer that was due may be stored as fired after the store's clock was set back.
+		if due, armed := s.due[e.ID]; armed && e.Recorded.Before(due) && w.shown.Before(due) {
 			w.fail("timer %s of %s fired at %s, due at %s", e.Type, e.To, e.Recorded, due)
 		}
 	}

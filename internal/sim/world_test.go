@@ -41,6 +41,7 @@ type world struct {
 	ctx   context.Context
 	began time.Time
 	skew  time.Duration // of the store's clock
+	shown time.Time     // the latest that it was before it was set
 	db    *memstore.DB
 	rows  *memstore.Handle // of the oracles: nothing is done to it
 	nodes []*node
