@@ -21,6 +21,7 @@ import (
 	"github.com/hooksaga/hooksaga/internal/dispatch"
 	"github.com/hooksaga/hooksaga/internal/engine"
 	"github.com/hooksaga/hooksaga/internal/relay"
+	"github.com/hooksaga/hooksaga/internal/sim/memstore"
 	"github.com/hooksaga/hooksaga/internal/timers"
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
@@ -73,7 +74,13 @@ func (n *node) name() string { return fmt.Sprintf("n%d.%d", n.index+1, n.life) }
 func (n *node) start(build string) {
 	w := n.world
 	*n = node{world: w, index: n.index, life: n.life + 1, build: build, up: true, kafka: w.kafka}
-	n.store = eventstore.New(w.mutantRows(n, w.db.Open(n.around)), eventstore.Options{Remember: 128})
+	life := n.life
+	n.store = eventstore.New(w.mutantRows(n, w.db.Open(func(wr memstore.Write, do func() error) error {
+		if n.life != life {
+			panic(crashed{}) // it was killed while it stood still
+		}
+		return n.around(wr, do)
+	})), eventstore.Options{Remember: 128})
 	router := n.router()
 	log := canary(w)
 	n.dispatcher = dispatch.New(n.store, router, w.mutantDispatch(n, dispatch.Config{Inline: true, Workers: 2, Lease: commandLease,
@@ -101,7 +108,7 @@ func (n *node) start(build string) {
 
 func (n *node) sweeps(defs []saga.Definition) map[string]*engine.Sweep {
 	all := map[string]*engine.Sweep{}
-	c := engine.SweepConfig{Holder: n.name(), TTL: sweepTTL, Lanes: 1, Batch: 16, Newest: n.definition.Newest}
+	c := engine.SweepConfig{Holder: n.name(), TTL: sweepTTL, Lanes: 1, Batch: 16, Newest: n.definition.Newest, Look: n.definition.Step}
 	if n.kafka {
 		c.Grace = kafkaGrace
 	}
@@ -186,11 +193,11 @@ func (n *node) alive(f func() error) (err error, crash bool) {
 			}
 			crash = true
 		}
-		crash = crash || n.dead
-		if n.life == life {
-			n.busy, n.fault = false, nil
+		if n.life != life { // it was killed while it stood still, and another runs in its place
+			return
 		}
-		if crash {
+		n.busy, n.fault = false, nil
+		if crash = crash || n.dead; crash {
 			n.up = false
 			n.count("crash")
 		}

@@ -148,7 +148,7 @@ func (o *outside) answer(c notify.Callback, delivery int) int {
 		return http.StatusInternalServerError
 	case d < 110:
 		return http.StatusTooManyRequests
-	case d < 120:
+	case o.world.draw("refused", c.CommandID) < 10: // a service that honours ids says so every time
 		return http.StatusUnprocessableEntity
 	}
 	return 0
