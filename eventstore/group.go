@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -121,9 +120,6 @@ func (g *group) enqueue(ctx context.Context, c *call, ws []*waiter) error {
 func (g *group) lead(ctx context.Context, c *call) bool {
 	st := g.state
 	for {
-		// Whoever is ready to commit does so with this call: under load the processor is handed round once, when idle
-		// this returns at once.
-		runtime.Gosched()
 		st.mu.Lock()
 		batch := g.pick()
 		st.mu.Unlock()
