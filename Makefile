@@ -11,6 +11,9 @@ STORE = sqlite
 BUS = inprocess
 SEED = 1
 
+# How long chaos lasts.
+FOR = 1m
+
 # What sim runs.
 SEEDS = 1000
 FROM = 1
@@ -62,6 +65,9 @@ check: ## format, vet, staticcheck, the rules of the tree, paths in the docs
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) test ./internal/arch ./deploy
 
+chaos: ## real processes, servers and networks broken for a while: SEED= FOR= STORE= BUS=
+	$(GO) run ./internal/chaos -store $(STORE) -bus $(BUS) -seed $(SEED) -for $(FOR)
+
 models: ## the Promela models: every state, and each rule taken out
 	$(GO) run ./internal/models
 
@@ -90,5 +96,5 @@ clean: ## remove what was built
 bin/testenv: always
 	@$(GO) build -o bin/testenv ./internal/testenv
 
-.PHONY: help build demo test test-with-servers test-fast e2e sim models check bench bench-large bench-peers vuln up down clean always
+.PHONY: help build demo test test-with-servers test-fast e2e sim chaos models check bench bench-large bench-peers vuln up down clean always
 always:

@@ -142,7 +142,7 @@ func emptyKafka(brokers []string) error {
 			continue
 		}
 		if !slices.ContainsFunc([]string{"integration-", "hooksaga", "payments.", "peer-"}, func(p string) bool { return strings.HasPrefix(name, p) }) {
-			return fmt.Errorf("Kafka has a topic %q that is not of a benchmark: give it one of its own", name)
+			return fmt.Errorf("topic %q is not of a benchmark: this needs a Kafka of its own", name)
 		}
 		if err := admin.DeleteTopic(name); err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
 			return fmt.Errorf("delete topic %s: %w", name, err)

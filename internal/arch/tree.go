@@ -50,7 +50,7 @@ type File struct {
 // ToolDir reports whether the file is about testing without being a test: a fake in a package named for it, or a program
 // that builds and drives the tests.
 func (f *File) ToolDir() bool {
-	return strings.HasSuffix(f.Dir, "test") || under(f.Dir, "internal/testenv") || under(f.Dir, "internal/e2e") || under(f.Dir, "bench")
+	return strings.HasSuffix(f.Dir, "test") || under(f.Dir, "internal/testenv") || under(f.Dir, "internal/e2e") || under(f.Dir, "internal/chaos") || under(f.Dir, "bench")
 }
 
 // Imports are the paths the file imports, with the place of each.

@@ -25,12 +25,18 @@ func requested() eventstore.Type[charge.Payment] {
 	return eventstore.Define[charge.Payment](eventstore.Self, "charge.requested")
 }
 
-// tries bounds how often a command is read again because somebody else has changed it.
-const tries = 16
+const (
+	// tries bounds how often a command is read again because somebody else has changed it.
+	tries = 16
+	// unclear bounds how many commits may end without an answer. One is repeated, and finds itself if it was stored; a store
+	// that fails again is away, and whoever asks has to ask again.
+	unclear = 2
+)
 
 // ask stores the command, or this asker beside those who asked for it before. It returns the row as far as it is known.
 func (h *Handler) ask(ctx context.Context, c commands.Command) (driver.Command, error) {
 	rows := h.store.Driver()
+	lost := 0 // commits without an answer
 	for range tries {
 		found, err := rows.Commands(ctx, []string{string(c.ID)})
 		if err != nil {
@@ -38,7 +44,10 @@ func (h *Handler) ask(ctx context.Context, c commands.Command) (driver.Command, 
 		}
 		if len(found) == 0 {
 			row, done, err := h.bear(ctx, c)
-			if done || err != nil && !errors.Is(err, eventstore.ErrUnavailable) {
+			if err != nil {
+				lost++
+			}
+			if done || err != nil && (lost == unclear || !errors.Is(err, eventstore.ErrUnavailable)) {
 				return row, err
 			}
 			continue // somebody was faster, or it is not known whether it is stored: the row tells
@@ -48,7 +57,10 @@ func (h *Handler) ask(ctx context.Context, c commands.Command) (driver.Command, 
 			return row, errOtherArgs
 		}
 		done, err := h.join(ctx, c, row)
-		if done || err != nil && !errors.Is(err, eventstore.ErrUnavailable) {
+		if err != nil {
+			lost++
+		}
+		if done || err != nil && (lost == unclear || !errors.Is(err, eventstore.ErrUnavailable)) {
 			return row, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hooksaga/hooksaga/ingest"
 	"github.com/hooksaga/hooksaga/ingest/hmachook"
+	"github.com/hooksaga/hooksaga/internal/e2e/traffic"
 )
 
 // door answers webhooks as told and checks their signatures with the product's own provider.
@@ -56,7 +57,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestOrdersAreRepeatedUntilAcknowledged(t *testing.T) {
 	t.Parallel()
 	server := newDoor(t, func(nth int) (int, string) {
-		return []int{0, http.StatusServiceUnavailable, http.StatusOK, http.StatusOK}[nth-1], received
+		return []int{0, http.StatusServiceUnavailable, http.StatusOK, http.StatusOK}[nth-1], traffic.Received
 	})
 	orders := placing(plan{seed: 1, orders: 3}, time.Unix(1, 0))
 	way := newProgress(orders, len(orders))

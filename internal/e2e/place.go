@@ -12,10 +12,11 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/eventstore/pgstore"
 	"github.com/hooksaga/hooksaga/eventstore/sqlitestore"
+	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
+	"github.com/hooksaga/hooksaga/internal/e2e/listener"
 	"github.com/hooksaga/hooksaga/internal/kafkatest"
 	"github.com/hooksaga/hooksaga/internal/pgtest"
 )
@@ -24,7 +25,7 @@ import (
 type place struct {
 	store, bus string
 	open       func(context.Context) (driver.Store, error) // to read, once the program has migrated it
-	listener   *listener                                   // nil unless the bus is Kafka
+	listener   *listener.Listener                          // nil unless the bus is Kafka
 	stops      []func(context.Context) error
 }
 
@@ -88,11 +89,11 @@ func (at *place) kafka() error {
 		brokers = strings.Join(cluster.ListenAddrs(), ",")
 	}
 	at.bus = "kafka://" + brokers
-	l, err := newListener(strings.Split(brokers, ","))
+	l, err := listener.New(strings.Split(brokers, ","))
 	if err != nil {
 		return err
 	}
-	at.stops = append(at.stops, func(context.Context) error { return l.close() })
+	at.stops = append(at.stops, func(context.Context) error { return l.Close() })
 	at.listener = l
 	return nil
 }
@@ -108,22 +109,17 @@ func (at *place) remove(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// events reads the whole stream, and how far the store says that it reaches.
-func (at *place) events(ctx context.Context) (all []eventstore.Event, head eventstore.Head, err error) {
+// read fills in what the store holds and what came over the bus from it.
+func (at *place) read(ctx context.Context, e *ledger.Evidence) error {
 	d, err := at.open(ctx)
 	if err != nil {
-		return nil, head, err
+		return err
 	}
-	s := eventstore.New(d, eventstore.Options{})
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if head, err = s.Head(ctx); err != nil {
-		return nil, head, err
+	storeID, err := e.Read(ctx, d)
+	if err != nil || at.listener == nil {
+		return err
 	}
-	for e, err := range s.All(ctx, 0, eventstore.Query{}) {
-		if err != nil {
-			return nil, head, err
-		}
-		all = append(all, e)
-	}
-	return all, head, nil
+	err = at.listener.CatchUp(ctx)
+	e.Bus, e.Records = true, at.listener.Of(storeID)
+	return err
 }

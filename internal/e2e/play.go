@@ -8,6 +8,9 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
+	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 )
 
 // show is one run of a plan.
@@ -16,9 +19,9 @@ type show struct {
 	log     io.Writer
 	place   *place
 	world   *world
-	program *program
+	program *serving.Program
 	load    *load
-	orders  []order
+	orders  []ledger.Order
 	way     *progress
 	kills   int
 }
@@ -52,25 +55,29 @@ func play(ctx context.Context, p plan, log io.Writer) (res result, err error) {
 	}
 	defer func() { err = errors.Join(err, s.place.remove(context.WithoutCancel(ctx))) }()
 	s.say("building hooksaga with the race detector")
-	if s.program, err = newProgram(ctx, dir); err != nil {
+	binary, err := serving.Build(ctx, dir, true)
+	if err != nil {
 		return res, err
 	}
-	if s.world, err = newWorld(ctx, p, s.program.url("/stripe/webhook"), s.way); err != nil {
+	if s.program, err = serving.New("serve", dir, binary); err != nil {
+		return res, err
+	}
+	if s.world, err = newWorld(ctx, p, s.program.URL("/stripe/webhook"), s.way); err != nil {
 		return res, err
 	}
 	defer func() { err = errors.Join(err, s.world.close()) }()
-	s.program.configure(s.place, s.world)
-	defer func() { err = errors.Join(err, s.program.stop()) }()
+	s.program.Env = environment(s.program, s.place, s.world)
+	defer func() { err = errors.Join(err, s.program.Stop()) }()
 	return s.run(ctx, dir)
 }
 
 // run drives the load, waits for its end, stops the program and compares.
 func (s *show) run(ctx context.Context, dir string) (res result, err error) {
 	started := time.Now()
-	if err := s.program.start(ctx); err != nil {
+	if err := s.program.Start(ctx); err != nil {
 		return res, err
 	}
-	s.load = newLoad(s.program.url("/webhooks/orders"), ordersSecret, s.orders, s.plan.parallel, s.way)
+	s.load = newLoad(s.program.URL("/webhooks/orders"), ordersSecret, s.orders, s.plan.parallel, s.way)
 	giveUp := s.drive(ctx, deliveries(s.plan, s.orders))
 	if giveUp == nil {
 		giveUp = s.settle(ctx)
@@ -78,7 +85,7 @@ func (s *show) run(ctx context.Context, dir string) (res result, err error) {
 	if ctx.Err() != nil {
 		return res, context.Cause(ctx)
 	}
-	if err := s.program.stop(); err != nil {
+	if err := s.program.Stop(); err != nil {
 		giveUp = errors.Join(giveUp, err)
 	}
 	placed, twice, refused := s.load.outcome()
@@ -89,12 +96,12 @@ func (s *show) run(ctx context.Context, dir string) (res result, err error) {
 	if n := len(s.orders) - len(placed); n > 0 {
 		res.differences = append(res.differences, fmt.Sprintf("%d of %d orders were never acknowledged", n, len(s.orders)))
 	}
-	e, err := gather(ctx, s.program, s.place, s.world, placed)
+	e, err := s.gather(ctx, placed)
 	if err != nil {
 		return res, errors.Join(giveUp, err)
 	}
-	res.differences = append(res.differences, judge(e)...)
-	found, err := inspect(s.program.logs)
+	res.differences = append(res.differences, ledger.Judge(e)...)
+	found, err := serving.Inspect(s.program.Logs(), secrets())
 	if err != nil {
 		return res, err
 	}
@@ -103,9 +110,18 @@ func (s *show) run(ctx context.Context, dir string) (res result, err error) {
 	res.differences = append(res.differences, res.counts.zeros()...)
 	s.say("%s after %s", res.counts, time.Since(started).Round(time.Second))
 	if len(res.differences) > 0 {
-		err = e.keep(dir)
+		err = e.Keep(dir)
 	}
 	return res, err
+}
+
+// gather asks the program and the world. The serving process may have ended.
+func (s *show) gather(ctx context.Context, placed []ledger.Order) (e ledger.Evidence, err error) {
+	e = ledger.Evidence{Orders: placed, Ledger: s.world.stripe.Ledger(), Callbacks: s.world.receiver.Received(), Refused: s.world.receiver.Counts().Refused}
+	if err := s.program.Ask(ctx, &e); err != nil {
+		return e, err
+	}
+	return e, s.place.read(ctx, &e)
 }
 
 // drive places the orders and kills the serving process meanwhile, until both are done or something makes that
@@ -138,7 +154,7 @@ func (s *show) keepKilling(ctx context.Context, placed <-chan struct{}) error {
 		if err := s.reach(ctx, moment); err != nil {
 			return err
 		}
-		if err := s.program.kill(); err != nil {
+		if err := s.program.Kill(); err != nil {
 			return err
 		}
 		passed, _ := s.way.count()
@@ -146,7 +162,7 @@ func (s *show) keepKilling(ctx context.Context, placed <-chan struct{}) error {
 			s.kills++
 		}
 		s.say("killed at step %d of %d", passed, s.way.total())
-		if err := s.program.start(ctx); err != nil {
+		if err := s.program.Start(ctx); err != nil {
 			return err
 		}
 	}
@@ -155,11 +171,11 @@ func (s *show) keepKilling(ctx context.Context, placed <-chan struct{}) error {
 	for {
 		select {
 		case <-placed:
-			return s.program.alive()
+			return s.program.Alive()
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := s.program.alive(); err != nil {
+			if err := s.program.Alive(); err != nil {
 				return err
 			}
 		}
@@ -178,7 +194,7 @@ func (s *show) reach(ctx context.Context, step int) error {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		}
-		if err := s.program.alive(); err != nil {
+		if err := s.program.Alive(); err != nil {
 			return err
 		}
 	}
@@ -212,7 +228,7 @@ func (s *show) say(format string, args ...any) {
 }
 
 // count reads off what really happened.
-func (s *show) count(e evidence, twice int) counts {
+func (s *show) count(e ledger.Evidence, twice int) counts {
 	c := counts{dup: twice + e.Ledger.Webhooks.Twice, kills: s.kills}
 	for _, f := range e.Ledger.Faults {
 		switch f.Name {

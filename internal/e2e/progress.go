@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"sync"
+
+	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
 )
 
 // step is something that happens to every order, and that can be seen from outside.
@@ -26,7 +28,7 @@ type progress struct {
 	changed chan struct{}
 }
 
-func newProgress(orders []order, window int) *progress {
+func newProgress(orders []ledger.Order, window int) *progress {
 	p := &progress{window: make(chan struct{}, window), done: map[string]*[stepsPerOrder]bool{}, changed: make(chan struct{})}
 	for _, o := range orders {
 		p.done[o.ID] = &[stepsPerOrder]bool{}

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/hooksaga/hooksaga/commands/charge"
+	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
+	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 )
 
 // standing is how far the program has come with what was placed.
@@ -45,7 +44,7 @@ func (s *show) settle(ctx context.Context) error {
 			return fmt.Errorf("nothing moved for %s: %d of %d orders terminal, %d charged, %d told, %d webhooks to come",
 				stalled, now.terminal, len(placed), now.charged, now.completed, now.pending)
 		}
-		if err := s.program.alive(); err != nil {
+		if err := s.program.Alive(); err != nil {
 			return err
 		}
 		select {
@@ -58,7 +57,7 @@ func (s *show) settle(ctx context.Context) error {
 
 // stand asks the program, beside its serving process, and the gateway.
 func (s *show) stand(ctx context.Context) (n standing, err error) {
-	instances, err := list[instance](ctx, s.program, "sagas", "list", "--saga", orderPayment)
+	instances, err := serving.List[ledger.Instance](ctx, s.program, "sagas", "list", "--saga", ledger.OrderPayment)
 	if err != nil {
 		return n, err
 	}
@@ -67,7 +66,7 @@ func (s *show) stand(ctx context.Context) (n standing, err error) {
 			n.terminal++
 		}
 	}
-	told, err := list[struct{}](ctx, s.program, "events", "list", "--type", charge.Completed.Name())
+	told, err := serving.List[struct{}](ctx, s.program, "events", "list", "--type", charge.Completed.Name())
 	if err != nil {
 		return n, err
 	}
@@ -95,18 +94,16 @@ func (s *show) heard(ctx context.Context) error {
 	var last standing
 	since := time.Now()
 	for {
-		events, head, err := s.place.events(ctx)
+		var e ledger.Evidence
+		err := s.place.read(ctx, &e)
 		if err != nil {
 			return err
 		}
-		if err := l.catchUp(ctx); err != nil {
+		now := standing{missing: len(ledger.Relayed(e))}
+		if now.behind, err = l.Lag(); err != nil {
 			return err
 		}
-		now := standing{missing: len(relayed(evidence{Events: events, Bus: true, Records: l.came[head.StoreID]}))}
-		if now.behind, err = l.lag(); err != nil {
-			return err
-		}
-		s.say("%d records on the bus, %d differences, the engine is %d behind", len(l.came[head.StoreID]), now.missing, now.behind)
+		s.say("%d records on the bus, %d differences, the engine is %d behind", len(e.Records), now.missing, now.behind)
 		if now == (standing{}) {
 			return nil
 		}
@@ -122,28 +119,4 @@ func (s *show) heard(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// inspect looks through the serving processes' logs for what must never be there: data races, crashes, and secrets.
-func inspect(logs []string) (found []string, err error) {
-	never := []struct{ text, what string }{
-		{"WARNING: DATA RACE", "a data race"}, {"panic: ", "a panic"}, {"fatal error: ", "a crash"},
-		{stripeKey, "the Stripe key"}, {stripeSecret, "Stripe's webhook secret"}, {ordersSecret, "the order service's secret"},
-		{callbackSecret, "the secret of callbacks"},
-	}
-	for _, log := range logs {
-		raw, err := os.ReadFile(log)
-		if err != nil {
-			return found, err
-		}
-		for _, n := range never {
-			if bytes.Contains(raw, []byte(n.text)) {
-				found = append(found, fmt.Sprintf("%s: the log shows %s", filepath.Base(log), n.what))
-			}
-		}
-		if clientSecret.Match(raw) {
-			found = append(found, fmt.Sprintf("%s: the log shows a client_secret", filepath.Base(log)))
-		}
-	}
-	return found, nil
 }

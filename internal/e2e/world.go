@@ -12,6 +12,7 @@ import (
 
 	"github.com/hooksaga/hooksaga/commands/charge/chargetest"
 	"github.com/hooksaga/hooksaga/commands/notify"
+	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 )
 
 // What the program and the outside world share.
@@ -155,4 +156,30 @@ func orderOf(raw []byte) string {
 		return ""
 	}
 	return about.Order
+}
+
+// secrets are what no log may show.
+func secrets() map[string]string {
+	return map[string]string{"the Stripe key": stripeKey, "Stripe's webhook secret": stripeSecret,
+		"the order service's secret": ordersSecret, "the secret of callbacks": callbackSecret}
+}
+
+// lease is how long the program may hold a command: what a kill costs those under way.
+const lease = "5s"
+
+// environment is this process's own without any settings of hooksaga, and what the contract names.
+func environment(p *serving.Program, at *place, w *world) []string {
+	return append(serving.Environ(),
+		"HOOKSAGA_LISTEN="+p.Listen,
+		"HOOKSAGA_ADMIN_LISTEN="+p.Admin,
+		"HOOKSAGA_STORE="+at.store,
+		"HOOKSAGA_BUS="+at.bus,
+		"HOOKSAGA_LEASE="+lease,
+		"HOOKSAGA_CALLBACK_URL="+w.callbackURL,
+		"HOOKSAGA_CALLBACK_SECRET="+callbackSecret,
+		"STRIPE_API_BASE="+w.stripeURL,
+		"STRIPE_KEY="+stripeKey,
+		"STRIPE_WEBHOOK_SECRET="+stripeSecret,
+		"ORDERS_WEBHOOK_SECRET="+ordersSecret,
+	)
 }

@@ -24,14 +24,19 @@ type Cluster struct {
 	libs  string
 	nodes []*node
 
-	security *Security
-	also     string // a directory to remove with the cluster; "" is none
+	security   *Security
+	advertised []string
+	also       string // a directory to remove with the cluster; "" is none
 }
 
 // Options of a cluster.
 type Options struct {
 	Nodes    int       // 0 is 1
 	Security *Security // nil: everybody may do everything, in clear text
+
+	// Advertised, one address a node, is where clients that come by Outside are told to find the nodes: something in
+	// between. Brokers talk to each other without it.
+	Advertised []string
 }
 
 const (
@@ -65,7 +70,7 @@ func StartWith(ctx context.Context, dir string, o Options) (_ *Cluster, err erro
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: top, java: java, libs: libs, security: o.Security}
+	c := &Cluster{dir: top, java: java, libs: libs, security: o.Security, advertised: o.Advertised}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())
@@ -93,6 +98,9 @@ func (c *Cluster) configure(nodes, attempt int) error {
 	if c.security != nil {
 		each += securePorts
 	}
+	if c.advertised != nil {
+		each++
+	}
 	ports, err := daemon.FreePorts(each * nodes)
 	if err != nil {
 		return err
@@ -107,6 +115,9 @@ func (c *Cluster) configure(nodes, attempt int) error {
 			security:   c.security,
 			dir:        filepath.Join(c.dir, fmt.Sprintf("%d.%d", attempt, i+1)),
 		})
+		if c.advertised != nil {
+			c.nodes[i].outside, c.nodes[i].advertised = ports[each*(i+1)-1], c.advertised[i]
+		}
 	}
 	for _, n := range c.nodes {
 		if err := n.configure(c.nodes); err != nil {
@@ -187,6 +198,15 @@ func (c *Cluster) Brokers() []string {
 	var addresses []string
 	for _, n := range c.nodes {
 		addresses = append(addresses, n.address())
+	}
+	return addresses
+}
+
+// Outside are the addresses that lie behind Options.Advertised.
+func (c *Cluster) Outside() []string {
+	var addresses []string
+	for _, n := range c.nodes {
+		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", n.outside))
 	}
 	return addresses
 }

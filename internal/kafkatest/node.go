@@ -36,6 +36,8 @@ type node struct {
 	controller int
 	secure     []int // ports of the secured listeners
 	security   *Security
+	outside    int    // port of the listener that advertised leads to
+	advertised string // "": there is none
 	dir        string
 	proc       *daemon.Daemon
 }
@@ -87,6 +89,11 @@ func (n *node) properties(nodes []*node) map[string]string {
 		"delete.topic.enable":          "true",
 	}
 	n.security.apply(n, all)
+	if n.advertised != "" {
+		all["listeners"] += fmt.Sprintf(",OUTSIDE://127.0.0.1:%d", n.outside)
+		all["advertised.listeners"] += ",OUTSIDE://" + n.advertised
+		all["listener.security.protocol.map"] += ",OUTSIDE:PLAINTEXT"
+	}
 	return all
 }
 

@@ -1,4 +1,4 @@
-package main
+package ledger
 
 import (
 	"cmp"
@@ -22,7 +22,7 @@ func decode(raw []byte, into any) string {
 }
 
 // chargeCommands checks that each order has one command to charge it, which ended as the gateway says.
-func chargeCommands(e evidence) (found []string) {
+func chargeCommands(e Evidence) (found []string) {
 	outcomes := map[string][]string{} // by order
 	for _, c := range e.Commands {
 		if c.Name != charge.Create.Name() {
@@ -53,7 +53,7 @@ func chargeCommands(e evidence) (found []string) {
 }
 
 // refunds checks that money went back exactly where a command says so.
-func refunds(e evidence) (found []string) {
+func refunds(e Evidence) (found []string) {
 	asked := map[string]string{} // outcome by intent
 	for _, c := range e.Commands {
 		if c.Name != charge.Refund.Name() {
@@ -83,7 +83,7 @@ func refunds(e evidence) (found []string) {
 }
 
 // told checks that the rest of the company heard of every charge once, and right.
-func told(e evidence) (found []string) {
+func told(e Evidence) (found []string) {
 	known := map[string]charge.Settlement{}
 	for _, v := range e.Events {
 		if v.Type != charge.Completed.Name() {
@@ -103,8 +103,9 @@ func told(e evidence) (found []string) {
 	for _, o := range e.Orders {
 		events[o.ID] = o.Event
 	}
+	unheard := e.unheard()
 	for _, f := range e.Ledger.Effects {
-		if f.Received == 0 {
+		if f.Received == 0 || unheard[f.Order] {
 			continue
 		}
 		s, ok := known[f.Intent]
@@ -130,8 +131,8 @@ func deref(s *string) string {
 }
 
 // sums adds up both sides, by currency: what the gateway received, what the outcomes of charges say, what was told, and
-// the orders that completed.
-func sums(e evidence) (found []string) {
+// the orders that completed. What the program was never told of counts as told, and its order as completed.
+func sums(e Evidence) (found []string) {
 	type total struct{ received, outcomes, told, completed int64 }
 	all := map[string]*total{}
 	of := func(currency string) *total {
@@ -161,13 +162,17 @@ func sums(e evidence) (found []string) {
 	}
 	status := map[string]string{}
 	for _, i := range e.Instances {
-		if i.Saga == orderPayment {
+		if i.Saga == OrderPayment {
 			status[i.Key] = i.Status
 		}
 	}
+	unheard := e.unheard()
 	for _, o := range e.Orders {
-		if status[o.ID] == statusCompleted {
+		if status[o.ID] == StatusCompleted || unheard[o.ID] {
 			of(o.Currency).completed += o.Amount
+		}
+		if unheard[o.ID] {
+			of(o.Currency).told += o.Amount
 		}
 	}
 	refunded := map[string]int64{}

@@ -1,4 +1,4 @@
-package main
+package ledger
 
 import (
 	"strings"
@@ -9,13 +9,13 @@ import (
 )
 
 // overTheBus is the evidence of a run whose bus told everything, some of it twice.
-func overTheBus(t *testing.T) evidence {
+func overTheBus(t *testing.T) Evidence {
 	t.Helper()
 	e := honest(t)
 	e.Bus = true
 	for _, v := range e.Events {
 		if topic, ok := bus.DefaultTopics().Topic(v); ok {
-			e.Records = append(e.Records, record{Topic: topic, Key: bus.Key(v), ID: v.ID, Position: v.Position, Value: v.Body})
+			e.Records = append(e.Records, Record{Topic: topic, Key: bus.Key(v), ID: v.ID, Position: v.Position, Value: v.Body})
 		}
 	}
 	e.Records = append(e.Records, e.Records[0])
@@ -25,7 +25,7 @@ func overTheBus(t *testing.T) evidence {
 func TestRecordsThatCameTwiceAreNoDifference(t *testing.T) {
 	t.Parallel()
 	e := overTheBus(t)
-	if found := judge(e); len(found) > 0 || len(e.Records) < 9 {
+	if found := Judge(e); len(found) > 0 || len(e.Records) < 9 {
 		t.Errorf("%d records\n%s", len(e.Records), strings.Join(found, "\n"))
 	}
 }
@@ -33,15 +33,15 @@ func TestRecordsThatCameTwiceAreNoDifference(t *testing.T) {
 func TestEachDifferenceOfTheBusIsFound(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		spoil func(*evidence)
+		spoil func(*Evidence)
 		want  string
 	}{
-		"not published": {func(e *evidence) { e.Records = e.Records[1 : len(e.Records)-1] }, "integration-orders-events: position 1 (order.placed ordevt_1) was not published"},
-		"nothing came":  {func(e *evidence) { e.Records = nil }, "payments.completed: position"},
-		"another topic": {func(e *evidence) { e.Records[0].Topic = "integration-stripe-events" }, `a record of "ordevt_1" at position 1, which is not that event`},
-		"another id":    {func(e *evidence) { e.Records[0].ID = "ordevt_9" }, `a record of "ordevt_9" at position 1`},
-		"not stored":    {func(e *evidence) { e.Records[0].Position = 999 }, "at position 999, which is not that event"},
-		"out of order": {func(e *evidence) { // both are of one customer
+		"not published": {func(e *Evidence) { e.Records = e.Records[1 : len(e.Records)-1] }, "integration-orders-events: position 1 (order.placed ordevt_1) was not published"},
+		"nothing came":  {func(e *Evidence) { e.Records = nil }, "payments.completed: position"},
+		"another topic": {func(e *Evidence) { e.Records[0].Topic = "integration-stripe-events" }, `a record of "ordevt_1" at position 1, which is not that event`},
+		"another id":    {func(e *Evidence) { e.Records[0].ID = "ordevt_9" }, `a record of "ordevt_9" at position 1`},
+		"not stored":    {func(e *Evidence) { e.Records[0].Position = 999 }, "at position 999, which is not that event"},
+		"out of order": {func(e *Evidence) { // both are of one customer
 			var at []int
 			for i, r := range e.Records {
 				if r.Topic == "integration-orders-events" {
@@ -50,8 +50,8 @@ func TestEachDifferenceOfTheBusIsFound(t *testing.T) {
 			}
 			e.Records[at[0]], e.Records[at[1]] = e.Records[at[1]], e.Records[at[0]]
 		}, "has position 1 after"},
-		"two partitions": {func(e *evidence) { e.Records[0].Partition = 3 }, "is on partitions 3 and 0"},
-		"a secret":       {func(e *evidence) { e.Records[0].Value = []byte(`{"client_secret":"pi_1_secret_x"}`) }, "shows a client_secret"},
+		"two partitions": {func(e *Evidence) { e.Records[0].Partition = 3 }, "is on partitions 3 and 0"},
+		"a secret":       {func(e *Evidence) { e.Records[0].Value = []byte(`{"client_secret":"pi_1_secret_x"}`) }, "shows a client_secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +67,7 @@ func TestEachDifferenceOfTheBusIsFound(t *testing.T) {
 				}
 			}
 			c.spoil(&e)
-			if found := strings.Join(relayed(e), "\n"); !strings.Contains(found, c.want) {
+			if found := strings.Join(Relayed(e), "\n"); !strings.Contains(found, c.want) {
 				t.Errorf("got %q, want a difference with %q", found, c.want)
 			}
 		})
@@ -76,7 +76,7 @@ func TestEachDifferenceOfTheBusIsFound(t *testing.T) {
 
 func TestWithoutABusNothingIsExpectedOfIt(t *testing.T) {
 	t.Parallel()
-	if found := relayed(evidence{Events: []eventstore.Event{{Source: "orders", Position: 1}}}); found != nil {
+	if found := Relayed(Evidence{Events: []eventstore.Event{{Source: "orders", Position: 1}}}); found != nil {
 		t.Error(found)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package ledger
 
 import (
 	"bytes"
@@ -10,21 +10,23 @@ import (
 	"github.com/hooksaga/hooksaga/eventstore"
 )
 
-// judge compares the two sides and returns what differs, in words. Nothing differs when
+// Judge compares the two sides and returns what differs, in words. Nothing differs when
 //
 //   - positions are contiguous from 1 to the head, versions in each stream, and no source and id is there twice;
 //   - every acknowledged webhook is stored once, with its bytes, and nothing else came from outside;
-//   - every order has one instance, which is terminal, and there is no other;
+//   - every order has one instance, which is terminal, and there is no other; one whose payment nobody told the program of
+//     waits for that, with its money taken;
 //   - the gateway has one payment for each order and none without, and took money once or not at all;
 //   - an order has succeeded in the store exactly if it was charged, and what was charged, given back and told to the rest
 //     of the company is the same to the cent on both sides;
 //   - every order that was not paid, and no other, was cancelled by one callback;
+//   - every input was decided once by each saga that is interested, every command ended once, and none needs a person;
 //   - what goes over the bus came, each key in order.
-func judge(e evidence) []string {
-	return slices.Concat(positions(e), arrivals(e), instances(e), payments(e), chargeCommands(e), refunds(e), told(e), sums(e), callbacks(e), relayed(e))
+func Judge(e Evidence) []string {
+	return slices.Concat(positions(e), arrivals(e), instances(e), payments(e), chargeCommands(e), refunds(e), told(e), sums(e), callbacks(e), Relayed(e), decisions(e), outcomes(e))
 }
 
-func positions(e evidence) (found []string) {
+func positions(e Evidence) (found []string) {
 	versions := map[string]int64{}
 	ids := map[[2]string]eventstore.Position{}
 	last := eventstore.Position(0)
@@ -50,7 +52,7 @@ func positions(e evidence) (found []string) {
 }
 
 // arrivals checks what came from outside.
-func arrivals(e evidence) (found []string) {
+func arrivals(e Evidence) (found []string) {
 	stored := map[string][]byte{}
 	fromStripe := 0
 	for _, v := range e.Events {
@@ -79,7 +81,12 @@ func arrivals(e evidence) (found []string) {
 		found = append(found, fmt.Sprintf("%s is stored and was not acknowledged", id))
 	}
 	w := e.Ledger.Webhooks
-	if sent := w.Made - w.Dropped; fromStripe != sent || w.Pending+w.Taken+w.GivenUp > 0 {
+	for _, u := range e.Undelivered {
+		if slices.ContainsFunc(e.Events, func(v eventstore.Event) bool { return v.ID == u.ID && v.Provider() == "stripe" }) {
+			found = append(found, fmt.Sprintf("%s is stored, and nobody delivered it", u.ID))
+		}
+	}
+	if sent := w.Made - w.Dropped - len(e.Undelivered); fromStripe != sent || w.Pending+w.Taken+w.GivenUp > 0 {
 		found = append(found, fmt.Sprintf("Stripe sent %d events, %d are stored; deliveries: %d pending, %d under way, %d given up", sent, fromStripe, w.Pending, w.Taken, w.GivenUp))
 	}
 	return found
@@ -87,34 +94,40 @@ func arrivals(e evidence) (found []string) {
 
 // How an instance ends.
 const (
-	statusCompleted   = "completed"
-	statusCompensated = "compensated"
-	orderPayment      = "order-payment"
+	StatusCompleted   = "completed"
+	StatusCompensated = "compensated"
+	statusRunning     = "running"
+	phaseAnswered     = "answered" // the gateway has answered, and its webhook is to come
+	OrderPayment      = "order-payment"
 )
 
-func instances(e evidence) (found []string) {
-	byKey := map[string]instance{}
+func instances(e Evidence) (found []string) {
+	byKey := map[string]Instance{}
 	for _, i := range e.Instances {
-		if i.Saga == orderPayment {
+		if i.Saga == OrderPayment {
 			byKey[i.Key] = i
 		}
 		if i.Queued > 0 {
 			found = append(found, fmt.Sprintf("%s/%s: %d inputs wait or are parked", i.Saga, i.Key, i.Queued))
 		}
 	}
+	unheard := e.unheard()
 	for _, o := range e.Orders {
 		switch i, ok := byKey[o.ID]; {
 		case !ok:
 			found = append(found, fmt.Sprintf("order %s: acknowledged, and has no instance", o.ID))
+		case unheard[o.ID] && (i.Terminal || i.Status != statusRunning || i.Phase != phaseAnswered):
+			found = append(found, fmt.Sprintf("order %s: nobody told of its payment, and it does not wait for that: %s, phase %s", o.ID, i.Status, i.Phase))
+		case unheard[o.ID]:
 		case !i.Terminal:
 			found = append(found, fmt.Sprintf("order %s: not terminal: %s, phase %s", o.ID, i.Status, i.Phase))
-		case i.Status != statusCompleted && i.Status != statusCompensated:
+		case i.Status != StatusCompleted && i.Status != StatusCompensated:
 			found = append(found, fmt.Sprintf("order %s: ended as %s", o.ID, i.Status))
 		}
 		delete(byKey, o.ID)
 	}
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
-		found = append(found, fmt.Sprintf("%s/%s: an instance without an acknowledged order", orderPayment, key))
+		found = append(found, fmt.Sprintf("%s/%s: an instance without an acknowledged order", OrderPayment, key))
 	}
 	return found
 }
@@ -128,7 +141,7 @@ type account struct {
 	currency string
 }
 
-func accounts(e evidence) map[string]account {
+func accounts(e Evidence) map[string]account {
 	all := map[string]account{}
 	for _, f := range e.Ledger.Effects {
 		a := all[f.Order]
@@ -145,14 +158,14 @@ func accounts(e evidence) map[string]account {
 }
 
 // payments compares each order's instance with what the gateway did.
-func payments(e evidence) (found []string) {
+func payments(e Evidence) (found []string) {
 	status := map[string]string{}
 	for _, i := range e.Instances {
-		if i.Saga == orderPayment {
+		if i.Saga == OrderPayment {
 			status[i.Key] = i.Status
 		}
 	}
-	ledger := accounts(e)
+	ledger, unheard := accounts(e), e.unheard()
 	for _, o := range e.Orders {
 		a := ledger[o.ID]
 		delete(ledger, o.ID)
@@ -166,11 +179,13 @@ func payments(e evidence) (found []string) {
 			found = append(found, fmt.Sprintf("order %s: %d payments at the gateway", o.ID, a.intents))
 		case a.charges == 1 && (a.received != o.Amount || a.currency != o.Currency):
 			found = append(found, fmt.Sprintf("order %s: of %d %s, charged %d %s", o.ID, o.Amount, o.Currency, a.received, a.currency))
-		case status[o.ID] == statusCompleted && kept != o.Amount:
+		case status[o.ID] == StatusCompleted && kept != o.Amount:
 			found = append(found, fmt.Sprintf("order %s: completed, and the gateway keeps %d of %d", o.ID, kept, o.Amount))
-		case status[o.ID] == statusCompensated && kept != 0:
+		case status[o.ID] == StatusCompensated && kept != 0:
 			found = append(found, fmt.Sprintf("order %s: compensated, and the gateway keeps %d", o.ID, kept))
-		case status[o.ID] != statusCompleted && status[o.ID] != statusCompensated && kept != 0:
+		case unheard[o.ID] && kept != o.Amount:
+			found = append(found, fmt.Sprintf("order %s: waits to be told of its payment, and the gateway keeps %d of %d", o.ID, kept, o.Amount))
+		case !unheard[o.ID] && status[o.ID] != StatusCompleted && status[o.ID] != StatusCompensated && kept != 0:
 			found = append(found, fmt.Sprintf("order %s: charged %d, and the store does not say that it succeeded", o.ID, kept))
 		}
 	}
@@ -182,7 +197,7 @@ func payments(e evidence) (found []string) {
 
 // callbacks checks that each order that was not paid was cancelled, once. The receiver counts a command's callback once,
 // however often it came.
-func callbacks(e evidence) (found []string) {
+func callbacks(e Evidence) (found []string) {
 	if e.Refused > 0 {
 		found = append(found, fmt.Sprintf("%d callbacks were not authentic", e.Refused))
 	}

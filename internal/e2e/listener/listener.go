@@ -1,4 +1,5 @@
-package main
+// Package listener hears what the program says on Kafka, as another service of the company would.
+package listener
 
 import (
 	"context"
@@ -14,38 +15,31 @@ import (
 
 	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/internal/bus"
+	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
 )
 
-// record is what somebody who listens to the bus gets of an event.
-type record struct {
-	Topic     string
-	Partition int32
-	Key       string
-	ID        string
-	Position  eventstore.Position
-	Value     []byte
-}
-
-// listener reads the topics of the bus from where they ended when it was made. It is for one goroutine at a time.
-type listener struct {
+// Listener reads the topics of the bus from where they ended when it was made. It is for one goroutine at a time.
+type Listener struct {
 	client sarama.Client
 	topics []string
 	next   map[string]map[int32]int64 // offset by topic and partition
-	came   map[string][]record        // by store id: on a shared Kafka there are others
+	came   map[string][]ledger.Record // by store id: on a shared Kafka there are others
 }
 
 // engineGroup is the consumer group of the program's engine.
 var engineGroup = bus.Group("engine")
 
-func newListener(brokers []string) (*listener, error) {
+// New listens from now on. brokers are addresses to bootstrap from.
+func New(brokers []string) (*Listener, error) {
 	config := sarama.NewConfig()
 	config.Version = sarama.V2_8_0_0
 	config.Metadata.AllowAutoTopicCreation = false
+	config.Consumer.MaxWaitTime = 20 * time.Millisecond // closing a partition waits for its last fetch
 	client, err := sarama.NewClient(brokers, config)
 	if err != nil {
 		return nil, fmt.Errorf("listen to Kafka: %w", err)
 	}
-	l := &listener{client: client, topics: bus.DefaultTopics().Names("orders", "stripe"), next: map[string]map[int32]int64{}, came: map[string][]record{}}
+	l := &Listener{client: client, topics: bus.DefaultTopics().Names("orders", "stripe"), next: map[string]map[int32]int64{}, came: map[string][]ledger.Record{}}
 	for _, topic := range l.topics {
 		if err := l.newest(topic, func(partition int32, end int64) error {
 			l.next[topic][partition] = end
@@ -58,7 +52,7 @@ func newListener(brokers []string) (*listener, error) {
 }
 
 // newest goes through the ends of a topic's partitions; a topic that is not there has none.
-func (l *listener) newest(topic string, each func(partition int32, end int64) error) error {
+func (l *Listener) newest(topic string, each func(partition int32, end int64) error) error {
 	if l.next[topic] == nil {
 		l.next[topic] = map[int32]int64{}
 	}
@@ -85,8 +79,8 @@ func (l *listener) newest(topic string, each func(partition int32, end int64) er
 	return nil
 }
 
-// catchUp reads what there is by now.
-func (l *listener) catchUp(ctx context.Context) (err error) {
+// CatchUp reads what there is by now.
+func (l *Listener) CatchUp(ctx context.Context) (err error) {
 	consumer, err := sarama.NewConsumerFromClient(l.client)
 	if err != nil {
 		return err
@@ -100,7 +94,7 @@ func (l *listener) catchUp(ctx context.Context) (err error) {
 	return nil
 }
 
-func (l *listener) read(ctx context.Context, consumer sarama.Consumer, topic string, partition int32, end int64) error {
+func (l *Listener) read(ctx context.Context, consumer sarama.Consumer, topic string, partition int32, end int64) error {
 	from := l.next[topic][partition]
 	if from >= end {
 		return nil
@@ -124,7 +118,7 @@ func (l *listener) read(ctx context.Context, consumer sarama.Consumer, topic str
 	return nil
 }
 
-func (l *listener) note(m *sarama.ConsumerMessage) {
+func (l *Listener) note(m *sarama.ConsumerMessage) {
 	headers := map[string]string{}
 	for _, h := range m.Headers {
 		headers[string(h.Key)] = string(h.Value)
@@ -134,12 +128,12 @@ func (l *listener) note(m *sarama.ConsumerMessage) {
 		at = 0 // of no event: reported as such
 	}
 	store := headers[bus.HeaderStoreID]
-	l.came[store] = append(l.came[store], record{Topic: m.Topic, Partition: m.Partition, Key: string(m.Key), ID: headers[bus.HeaderID],
+	l.came[store] = append(l.came[store], ledger.Record{Topic: m.Topic, Partition: m.Partition, Key: string(m.Key), ID: headers[bus.HeaderID],
 		Position: eventstore.Position(at), Value: m.Value})
 }
 
-// lag is how many records of what providers sent the program's engine has not acknowledged.
-func (l *listener) lag() (behind int64, err error) {
+// Lag is how many records of what providers sent the program's engine has not acknowledged.
+func (l *Listener) Lag() (behind int64, err error) {
 	admin, err := sarama.NewClusterAdminFromClient(l.client) // shares the client, and is not closed
 	if err != nil {
 		return 0, err
@@ -166,4 +160,8 @@ func (l *listener) lag() (behind int64, err error) {
 	return behind, nil
 }
 
-func (l *listener) close() error { return l.client.Close() }
+// Of returns what came from the program with this store.
+func (l *Listener) Of(storeID string) []ledger.Record { return l.came[storeID] }
+
+// Close ends the listener.
+func (l *Listener) Close() error { return l.client.Close() }

@@ -1,4 +1,4 @@
-package main
+package ledger
 
 import (
 	"fmt"
@@ -8,12 +8,12 @@ import (
 	"github.com/hooksaga/hooksaga/internal/bus"
 )
 
-// clientSecret is what must be in no log and on no bus.
-var clientSecret = regexp.MustCompile(`pi_[0-9A-Za-z]+_secret_`)
+// ClientSecret is what must be in no log and on no bus.
+var ClientSecret = regexp.MustCompile(`pi_[0-9A-Za-z]+_secret_`)
 
-// relayed checks what came over the bus: every event that has a topic, at least once and on that topic; nothing that is
+// Relayed checks what came over the bus: every event that has a topic, at least once and on that topic; nothing that is
 // not stored; the first occurrences of a key in the order of their positions, and all on one partition; no client_secret.
-func relayed(e evidence) (found []string) {
+func Relayed(e Evidence) (found []string) {
 	if !e.Bus {
 		return nil
 	}
@@ -32,7 +32,7 @@ func relayed(e evidence) (found []string) {
 			found = append(found, fmt.Sprintf("%s: a record of %q at position %d, which is not that event", r.Topic, r.ID, r.Position))
 			continue
 		}
-		if clientSecret.Match(r.Value) {
+		if ClientSecret.Match(r.Value) {
 			found = append(found, fmt.Sprintf("%s: the record of %s shows a client_secret", r.Topic, r.ID))
 		}
 		on := lane{r.Topic, r.Key}

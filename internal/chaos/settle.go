@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
+)
+
+// stalled is how long nothing may move before the run gives up waiting. The longest pause that healing leaves is the backoff
+// of a command that has failed many times.
+const stalled = 3 * time.Minute
+
+// settle waits until the two sides agree, and returns what differs still when nothing has moved for long.
+func (s *stage) settle(ctx context.Context) (e ledger.Evidence, found []string, err error) {
+	type standing struct {
+		differences, events, outstanding int
+		behind                           int64
+	}
+	var last standing
+	since := time.Now()
+	for {
+		var now standing
+		e, err = s.gather(ctx)
+		if err == nil {
+			found = ledger.Judge(e)
+			if n := s.courier.outstanding() + s.load.underWay(); n > 0 {
+				now.outstanding = n
+				found = append(found, fmt.Sprintf("%d webhooks were not taken", n))
+			}
+			if now.behind, err = s.behind(); now.behind > 0 {
+				found = append(found, fmt.Sprintf("the engine is %d records behind on Kafka", now.behind))
+			}
+		}
+		if err != nil {
+			found = []string{err.Error()}
+		}
+		now.differences, now.events = len(found), len(e.Events)
+		s.journal.note("%d orders, %d events, %d differences", len(e.Orders), now.events, now.differences)
+		if len(found) == 0 || ctx.Err() != nil {
+			return e, nil, context.Cause(ctx)
+		}
+		if now != last {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) > stalled {
+			return e, append([]string{fmt.Sprintf("nothing moved for %s", stalled)}, found...), nil
+		}
+		rest(ctx, 2*time.Second)
+	}
+}
+
+// gather asks the program, its store, the bus and the world.
+func (s *stage) gather(ctx context.Context) (e ledger.Evidence, err error) {
+	d, err := s.place.open(ctx)
+	if err != nil {
+		return e, fmt.Errorf("open the store: %w", err)
+	}
+	e = ledger.Evidence{Orders: s.load.placed(), Ledger: s.sim.Ledger(), Undelivered: s.courier.forgotten(),
+		Callbacks: s.receiver.Received(), Refused: s.receiver.Counts().Refused}
+	storeID, err := e.Read(ctx, d)
+	if err != nil {
+		return e, err
+	}
+	if err := s.processes[0].ask(ctx, &e); err != nil {
+		return e, err
+	}
+	if l := s.place.listener; l != nil {
+		err = l.CatchUp(ctx)
+		e.Bus, e.Records = true, l.Of(storeID)
+	}
+	return e, err
+}
+
+// behind is how many records of Kafka the engine has not taken.
+func (s *stage) behind() (int64, error) {
+	if s.place.listener == nil {
+		return 0, nil
+	}
+	return s.place.listener.Lag()
+}

@@ -1,0 +1,34 @@
+package serving
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
+)
+
+// Inspect looks through logs for what must never be there: data races, crashes, a client_secret, and the given
+// secrets, which it names by what they are called.
+func Inspect(logs []string, secrets map[string]string) (found []string, err error) {
+	never := map[string]string{"a data race": "WARNING: DATA RACE", "a panic": "panic: ", "a crash": "fatal error: "}
+	for name, secret := range secrets {
+		never[name] = secret
+	}
+	for _, log := range logs {
+		raw, err := os.ReadFile(log)
+		if err != nil {
+			return found, err
+		}
+		for what, text := range never {
+			if bytes.Contains(raw, []byte(text)) {
+				found = append(found, fmt.Sprintf("%s: the log shows %s", filepath.Base(log), what))
+			}
+		}
+		if ledger.ClientSecret.Match(raw) {
+			found = append(found, fmt.Sprintf("%s: the log shows a client_secret", filepath.Base(log)))
+		}
+	}
+	return found, nil
+}
