@@ -13,6 +13,7 @@ type journal struct {
 	begun time.Time
 
 	mu    sync.Mutex
+	over  time.Duration // when the last fault was taken back; 0: not yet
 	hits  map[kind]int
 	lines []entry
 	wrong []string // differences that were seen on the way
@@ -54,13 +55,19 @@ func (j *journal) differ(format string, args ...any) {
 
 func (e entry) String() string { return fmt.Sprintf("%7.2fs  %s", e.at.Seconds(), e.text) }
 
-// lastMinute returns the end of the timeline.
+// end notes that the last fault was taken back.
+func (j *journal) end() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.over = time.Since(j.begun)
+}
+
+// lastMinute returns the last minute of the faults, and what came after it.
 func (j *journal) lastMinute() (lines []entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	now := time.Since(j.begun)
 	for _, e := range j.lines {
-		if now-e.at <= time.Minute {
+		if e.at >= j.over-time.Minute {
 			lines = append(lines, e)
 		}
 	}

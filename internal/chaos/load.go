@@ -107,8 +107,8 @@ func (l *load) begin(ctx context.Context, later time.Duration, do func()) {
 
 // leave delivers an order and gives up after a few milliseconds: it may have been taken or not.
 func (l *load) leave(ctx context.Context, n int, o ledger.Order) {
-	patience := 1 + time.Duration(traffic.Draw(l.seed, "patience", o.ID)*float64(8*time.Millisecond))
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	leaving := 1 + time.Duration(traffic.Draw(l.seed, "patience", o.ID)*float64(8*time.Millisecond))
+	ctx, cancel := context.WithTimeout(ctx, leaving)
 	defer cancel()
 	if _, _, err := l.sender.Post(ctx, l.doors[n%len(l.doors)], o.Body); err != nil {
 		l.journal.hit(orderGone, 1)

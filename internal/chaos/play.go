@@ -184,6 +184,7 @@ func (s *stage) turnClock(ctx context.Context, a act) error {
 
 // heal puts right what faults have left: the gateway, webhooks, callbacks, and processes on the other bus.
 func (s *stage) heal() {
+	s.journal.end()
 	s.sim.Heal()
 	s.sim.Release(chargetest.Match{})
 	close(s.healed)

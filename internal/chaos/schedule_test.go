@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -140,5 +141,15 @@ func TestBadArguments(t *testing.T) {
 		if code := run(t.Context(), args, &stdout, &stderr); code != 2 || stdout.Len() > 0 {
 			t.Errorf("%v: exit %d, %q", args, code, &stdout)
 		}
+	}
+}
+
+func TestTheTimelineIsTheLastMinuteOfTheFaultsAndWhatCameAfter(t *testing.T) {
+	t.Parallel()
+	j := newJournal(io.Discard)
+	j.lines = []entry{{30 * time.Second, "long ago"}, {150 * time.Second, "late"}, {400 * time.Second, "afterwards"}}
+	j.over = 200 * time.Second
+	if got := j.lastMinute(); len(got) != 2 || got[0].text != "late" {
+		t.Errorf("%v", got)
 	}
 }

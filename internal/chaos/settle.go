@@ -12,6 +12,9 @@ import (
 // of a command that has failed many times.
 const stalled = 3 * time.Minute
 
+// patience is how long the run waits though things move.
+const patience = 15 * time.Minute
+
 // settle waits until the two sides agree, and returns what differs still when nothing has moved for long.
 func (s *stage) settle(ctx context.Context) (e ledger.Evidence, found []string, err error) {
 	type standing struct {
@@ -19,7 +22,7 @@ func (s *stage) settle(ctx context.Context) (e ledger.Evidence, found []string, 
 		behind                           int64
 	}
 	var last standing
-	since := time.Now()
+	began, since := time.Now(), time.Now()
 	for {
 		var now standing
 		e, err = s.gather(ctx)
@@ -37,15 +40,20 @@ func (s *stage) settle(ctx context.Context) (e ledger.Evidence, found []string, 
 			found = []string{err.Error()}
 		}
 		now.differences, now.events = len(found), len(e.Events)
-		s.journal.note("%d orders, %d events, %d differences", len(e.Orders), now.events, now.differences)
-		if len(found) == 0 || ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return e, nil, context.Cause(ctx)
+		case len(found) == 0:
+			s.journal.note("%d orders, %d events, both sides agree", len(e.Orders), now.events)
+			return e, nil, nil
 		}
 		if now != last {
+			s.journal.note("%d orders, %d events, %d differences", len(e.Orders), now.events, now.differences)
 			last, since = now, time.Now()
 		}
-		if time.Since(since) > stalled {
-			return e, append([]string{fmt.Sprintf("nothing moved for %s", stalled)}, found...), nil
+		if time.Since(since) > stalled || time.Since(began) > patience {
+			return e, append([]string{fmt.Sprintf("given up after %s; nothing moved for the last %s", time.Since(began).Round(time.Second),
+				time.Since(since).Round(time.Second))}, found...), nil
 		}
 		rest(ctx, 2*time.Second)
 	}
