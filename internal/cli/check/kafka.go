@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -43,7 +44,7 @@ func (k *checker) kafka(ctx context.Context) {
 		return
 	}
 	k.topics(client, c)
-	k.group(client, c.Group)
+	k.group(ctx, client, c.Group)
 }
 
 // advertised dials the addresses under which brokers want to be reached: clients use no other after the first answer.
@@ -217,35 +218,59 @@ func (k *checker) fit(admin sarama.ClusterAdmin, what string, c bus.Config, t *s
 	}
 }
 
-// group asks whether this user may be a member of the consumer group.
-func (k *checker) group(client sarama.Client, name string) {
+// group asks whether this user may be a member of the consumer group. A cluster that has just started gives it a
+// coordinator only when it is first asked for one, and is asked again for a while.
+func (k *checker) group(ctx context.Context, client sarama.Client, name string) {
 	what := "kafka group " + name
-	refused := func(err error) {
-		switch err {
-		case sarama.ErrGroupAuthorizationFailed:
-			k.fail(what, "grant this user Read on the group", "the user may not use it")
-		default:
-			k.fail(what, "check the broker's log", "it cannot be asked for: %v", err)
+	found, err := describe(client, name)
+	patience, cancel := context.WithTimeout(ctx, k.Timeout)
+	defer cancel()
+	for unsettled(err) && patience.Err() == nil {
+		select {
+		case <-patience.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+		if err = client.RefreshCoordinator(name); err == nil {
+			found, err = describe(client, name)
 		}
 	}
-	coordinator, err := client.Coordinator(name)
-	if err != nil {
-		refused(err)
-		return
-	}
-	answer, err := coordinator.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 4, Groups: []string{name}, IncludeAuthorizedOperations: true})
 	switch {
+	case errors.Is(err, sarama.ErrGroupAuthorizationFailed):
+		k.fail(what, "grant this user Read on the group", "the user may not use it")
 	case err != nil:
-		refused(err)
-	case len(answer.Groups) != 1:
-		k.fail(what, "check the broker's log", "the broker does not describe it")
-	case answer.Groups[0].Err != sarama.ErrNoError:
-		refused(answer.Groups[0].Err)
-	case answer.Groups[0].AuthorizedOperations != notTold && answer.Groups[0].AuthorizedOperations&mayRead == 0:
-		refused(sarama.ErrGroupAuthorizationFailed)
-	case len(answer.Groups[0].Members) == 0:
+		k.fail(what, "check the broker's log", "it cannot be asked for: %v", err)
+	case len(found.Members) == 0:
 		k.ok(what, "may be used; nobody is in it now")
 	default:
-		k.ok(what, "%s, %d members", answer.Groups[0].State, len(answer.Groups[0].Members))
+		k.ok(what, "%s, %d members", found.State, len(found.Members))
 	}
+}
+
+// unsettled reports whether the group has no coordinator yet, or another one by now.
+func unsettled(err error) bool {
+	return errors.Is(err, sarama.ErrNotCoordinatorForConsumer) || errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable) ||
+		errors.Is(err, sarama.ErrOffsetsLoadInProgress)
+}
+
+// describe asks a group's coordinator for it. A group that this user may not read is an error.
+func describe(client sarama.Client, name string) (*sarama.GroupDescription, error) {
+	coordinator, err := client.Coordinator(name)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := coordinator.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 4, Groups: []string{name}, IncludeAuthorizedOperations: true})
+	if err != nil {
+		return nil, err
+	}
+	if len(answer.Groups) != 1 {
+		return nil, errors.New("the broker does not describe it")
+	}
+	g := answer.Groups[0]
+	switch {
+	case g.Err != sarama.ErrNoError:
+		return nil, g.Err
+	case g.AuthorizedOperations != notTold && g.AuthorizedOperations&mayRead == 0:
+		return nil, sarama.ErrGroupAuthorizationFailed
+	}
+	return g, nil
 }
