@@ -3,16 +3,15 @@ package schedules_test
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// A process that serves and has nothing to do uses less than one per cent of a processor: nothing in it is a busy loop.
-// Waking up is nearly all that it does, and that costs several times as much while others want the processors; then three
-// per cent are allowed. One stretch of six has to do, as other tests come and go; a busy loop is busy in all of them.
+// A process that serves and has nothing to do uses less than three per cent of a processor: nothing in it is a busy loop.
+// Waking up is nearly all that it does, and that costs several times as much while others want the processors. One stretch
+// of six has to do, as other tests come and go; a busy loop is busy in all of them.
 func TestAnIdleProcessRests(t *testing.T) {
 	const stretch, stretches = 10 * time.Second, 6
 	onBoth(t, func(t *testing.T, at place) {
@@ -23,10 +22,7 @@ func TestAnIdleProcessRests(t *testing.T) {
 		for range stretches {
 			before := processorTime(t, p.child.PID())
 			<-time.After(stretch)
-			used, most := processorTime(t, p.child.PID())-before, stretch/100
-			if load := loadAverage(t); load > float64(runtime.NumCPU()) {
-				most *= 3
-			}
+			used, most := processorTime(t, p.child.PID())-before, 3*stretch/100
 			if seen = append(seen, fmt.Sprintf("%s of at most %s", used, most)); used < most {
 				t.Logf("of %s it used %v", stretch, seen)
 				return
@@ -34,20 +30,6 @@ func TestAnIdleProcessRests(t *testing.T) {
 		}
 		t.Errorf("idle, of %s of a processor it used %v", stretch, seen)
 	})
-}
-
-// loadAverage is how many programs wanted a processor during the last minute (proc(5)).
-func loadAverage(t *testing.T) float64 {
-	t.Helper()
-	raw, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	load, err := strconv.ParseFloat(strings.Fields(string(raw))[0], 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return load
 }
 
 // processorTime is what a process has used so far: utime and stime, in the kernel's ticks of 10 ms (proc(5)).
