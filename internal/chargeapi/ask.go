@@ -42,27 +42,24 @@ func (h *Handler) ask(ctx context.Context, c commands.Command) (driver.Command, 
 		if err != nil {
 			return driver.Command{}, err
 		}
-		if len(found) == 0 {
-			row, done, err := h.bear(ctx, c)
-			if err != nil {
-				lost++
-			}
-			if done || err != nil && (lost == unclear || !errors.Is(err, eventstore.ErrUnavailable)) {
-				return row, err
-			}
-			continue // somebody was faster, or it is not known whether it is stored: the row tells
+		var row driver.Command
+		var done bool
+		switch {
+		case len(found) == 0:
+			row, done, err = h.bear(ctx, c)
+		case !lifecycle.SameArgs(c, found[0]):
+			return found[0], errOtherArgs
+		default:
+			row = found[0]
+			done, err = h.join(ctx, c, row)
 		}
-		row := found[0]
-		if !lifecycle.SameArgs(c, row) {
-			return row, errOtherArgs
-		}
-		done, err := h.join(ctx, c, row)
 		if err != nil {
 			lost++
 		}
 		if done || err != nil && (lost == unclear || !errors.Is(err, eventstore.ErrUnavailable)) {
 			return row, err
 		}
+		// Somebody was faster, or it is not known whether it is stored: the row tells.
 	}
 	return driver.Command{}, errRaces
 }
