@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -25,7 +26,6 @@ type Hints struct {
 	queue   chan Hint
 	refused func(Hint)
 	lanes   *lanes
-	flights flights
 
 	floors map[string]eventstore.Position // what is at or below is decided, or from before the saga's activation
 	looked time.Time
@@ -65,17 +65,13 @@ func (h *Hints) Step(ctx context.Context) (progressed bool, err error) {
 		return false, nil
 	}
 	err = h.handle(ctx, page)
-	h.lanes.reset()
-	if err == nil {
-		err = h.failed()
-	}
-	return true, err
+	return true, errors.Join(err, h.lanes.reset())
 }
 
 // Run handles hints as they come, without waiting for inputs before it takes more, until ctx ends. Inputs that fail are
 // given up: the sweep finds their events.
 func (h *Hints) Run(ctx context.Context) {
-	defer h.lanes.reset()
+	defer func() { _ = h.lanes.reset() }() // what fails now is the sweep's
 	for {
 		select {
 		case <-ctx.Done():
@@ -114,23 +110,15 @@ func (h *Hints) handle(ctx context.Context, page []Hint) error {
 			if e.Position <= h.floors[d.Name()] || !h.wants[i](e) {
 				continue
 			}
-			if err := h.lanes.add(ctx, Prepare(d, e), h.flights.start(e.Position)); err != nil {
+			if err := h.lanes.add(ctx, Prepare(d, e), func() {}); err != nil {
 				return err
 			}
 		}
 	}
-	return h.failed()
-}
-
-// failed is why inputs were not handled, nil if none failed so far. What is behind a failed one of its key is given up with
-// it, up to here.
-func (h *Hints) failed() error {
-	if h.flights.err() == nil {
-		return nil
+	if h.lanes.broken() { // what is behind a failed input of its key is given up with it, up to here
+		return h.lanes.reset()
 	}
-	h.lanes.reset()
-	defer h.flights.clear()
-	return h.flights.err()
+	return nil
 }
 
 // look reads the sagas' watermarks. A record that is at or below one is a redelivery, or older than the saga: a bus that is

@@ -3,12 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 )
 
 // lanes hand inputs in: those of one key one after the other, in the order in which they were added, those of different
-// keys at the same time, as many as n. With n of 1 everything happens on the caller's stack. After an error whatever of
-// its key is added is given back as well, until reset: whoever adds takes it up again.
+// keys at the same time, as many as n. With n of 1 everything happens on the caller's stack. After an error nothing more of
+// its key is handed in, until reset: whoever adds takes it up again.
 type lanes struct {
 	n    int
 	hand func(context.Context, *Input) error
@@ -28,26 +30,23 @@ type lane struct {
 	inputs []passenger
 }
 
-// passenger is an input on its way, and who is told how it went. done is called on a worker's goroutine.
+// passenger is an input on its way, and who is told that it was handled. done is called on a worker's goroutine.
 type passenger struct {
 	ctx  context.Context
 	in   *Input
-	done func(error)
+	done func()
 }
 
 // underWay is how many inputs may be under way at once: enough to fill commits while others are prepared.
 const underWay = 1024
-
-// errBehind is of an input that was not handled because one before it in its lane was not.
-var errBehind = errors.New("engine: an input before it was not handled")
 
 func newLanes(n int, hand func(context.Context, *Input) error) *lanes {
 	return &lanes{n: n, hand: hand, room: make(chan struct{}, underWay), keys: map[string]*lane{}, failed: map[string]error{}}
 }
 
 // add puts an input into its lane, waiting for room until ctx ends: its error is the context's. done is called when the
-// input is handled, or not.
-func (l *lanes) add(ctx context.Context, in *Input, done func(error)) error {
+// input is handled; it is not when that fails, or something before it in its lane has failed.
+func (l *lanes) add(ctx context.Context, in *Input, done func()) error {
 	p := passenger{ctx, in, done}
 	key := in.Instance()
 	if key == "" {
@@ -107,26 +106,34 @@ func (l *lanes) carry(key string, p passenger) {
 	_, behind := l.failed[key]
 	l.mu.Unlock()
 	if behind {
-		p.done(errBehind)
 		return
 	}
 	err := l.hand(p.ctx, p.in)
-	if err != nil {
-		l.mu.Lock()
-		l.failed[key] = err
-		l.mu.Unlock()
+	if err == nil {
+		p.done()
+		return
 	}
-	p.done(err)
+	l.mu.Lock()
+	l.failed[key] = err
+	l.mu.Unlock()
 }
 
-// reset waits until nothing is under way, and forgets failures. Nobody may add meanwhile.
-func (l *lanes) reset() {
+// broken reports whether an input has failed since the last reset.
+func (l *lanes) broken() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.failed) > 0
+}
+
+// reset waits until nothing is under way, forgets failures, and returns them. Nobody may add meanwhile.
+func (l *lanes) reset() error {
 	for {
 		l.mu.Lock()
 		if l.workers == 0 {
+			why := slices.Collect(maps.Values(l.failed))
 			clear(l.failed)
 			l.mu.Unlock()
-			return
+			return errors.Join(why...)
 		}
 		if l.idle == nil {
 			l.idle = make(chan struct{})

@@ -75,10 +75,7 @@ const (
 // another process holds the lease or runs a newer definition.
 func (s *Sweep) Step(ctx context.Context) (progressed bool, err error) {
 	progressed, err = s.advance(ctx)
-	if s.lanes.reset(); err == nil && s.flights.err() != nil {
-		err = s.back()
-	}
-	if err != nil || s.lease.Fence == 0 {
+	if err = errors.Join(err, s.back()); err != nil || s.lease.Fence == 0 {
 		return false, err
 	}
 	return progressed, s.persist(ctx, !progressed)
@@ -90,7 +87,7 @@ func (s *Sweep) advance(ctx context.Context) (progressed bool, err error) {
 	if s.leading.Store(held); err != nil || !held {
 		return false, err
 	}
-	if s.flights.err() != nil {
+	if s.lanes.broken() {
 		return false, s.back()
 	}
 	until, err := s.reach(ctx)
@@ -118,10 +115,8 @@ func (s *Sweep) advance(ctx context.Context) (progressed bool, err error) {
 		return false, err
 	}
 	for _, in := range inputs {
-		land := s.flights.start(in.Event.Position)
-		if err := s.lanes.add(ctx, in, land); err != nil {
-			land(err)
-			return false, err
+		if err := s.lanes.add(ctx, in, s.flights.start(in.Event.Position)); err != nil {
+			return false, errors.Join(err, s.back())
 		}
 	}
 	progressed = last > s.at
@@ -129,10 +124,9 @@ func (s *Sweep) advance(ctx context.Context) (progressed bool, err error) {
 	return progressed, nil
 }
 
-// back returns to where everything is decided, after inputs have failed, and says why they have.
+// back waits until nothing is under way, returns to where everything is decided, and says what has failed.
 func (s *Sweep) back() error {
-	s.lanes.reset()
-	err := s.flights.err()
+	err := s.lanes.reset()
 	s.at = s.flights.low(s.at)
 	s.flights.clear()
 	return err
@@ -177,8 +171,7 @@ func (s *Sweep) begin(ctx context.Context) error {
 					"saga", row.Name, "watermark", row.Watermark, "floor", head.Floor)
 				row.Watermark = head.Floor
 			}
-			s.lanes.reset()
-			s.flights.clear()
+			_ = s.back() // of an earlier lease: this one begins at the watermark
 			s.at, s.persisted, s.saved, s.marks = row.Watermark, row.Watermark, s.engine.Now(), nil
 			return nil
 		}
@@ -273,7 +266,7 @@ func (s *Sweep) persist(ctx context.Context, resting bool) error {
 // the end it writes the watermark and lets the lease go.
 func (s *Sweep) Run(ctx context.Context) {
 	repeat(ctx, s.pause(), s.engine.Log, "sweep of "+s.saga.Name(), s.next)
-	s.lanes.reset()
+	_ = s.back() // what has failed stays above the watermark
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if s.lease.Fence > 0 {
