@@ -72,14 +72,6 @@ func (h *Handler) await(ctx context.Context, command string, answers <-chan even
 	}
 }
 
-func byID(ctx context.Context, store *eventstore.Store, ids []string) ([]eventstore.Event, error) {
-	wanted := make([]driver.EventID, len(ids))
-	for i, id := range ids {
-		wanted[i] = driver.EventID{Source: eventstore.Self, ID: id}
-	}
-	return store.Driver().ByID(ctx, wanted)
-}
-
 // result is the answer that an outcome gives.
 func result(c commands.Command, ended eventstore.Event) reply {
 	r := reply{CommandID: string(c.ID)}

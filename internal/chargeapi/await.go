@@ -26,19 +26,38 @@ func newOutcomes(store *eventstore.Store) *outcomes {
 // outcomeID is the id of the one event that ends a command.
 func outcomeID(command string) string { return command + "/outcome" }
 
-// expect returns a channel that gets the outcome of a command if it is stored from now on. stop must be called.
-func (o *outcomes) expect(ctx context.Context, command string) (answers <-chan eventstore.Event, stop func()) {
+// expect returns a channel that gets the outcome of a command if it is stored from now on. stop must be called, unless
+// there is an error: that of the store, which could not be read.
+func (o *outcomes) expect(ctx context.Context, command string) (answers <-chan eventstore.Event, stop func(), err error) {
 	ch, id := make(chan eventstore.Event, 1), outcomeID(command)
 	o.mu.Lock()
 	o.waiting[id] = append(o.waiting[id], ch)
 	o.count++
-	if o.halt == nil {
-		following, halt := context.WithCancel(context.WithoutCancel(ctx))
-		o.halt = halt
-		go o.follow(following)
-	}
+	followed := o.halt != nil
 	o.mu.Unlock()
-	return ch, func() { o.leave(id, ch) }
+	stop = func() { o.leave(id, ch) }
+	if followed {
+		return ch, stop, nil
+	}
+	head, err := o.store.Head(ctx)
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	o.begin(ctx, head.Position)
+	return ch, stop, nil
+}
+
+// begin has the store followed after a position, unless it is already.
+func (o *outcomes) begin(ctx context.Context, after eventstore.Position) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.halt != nil {
+		return
+	}
+	following, halt := context.WithCancel(context.WithoutCancel(ctx))
+	o.halt = halt
+	go o.follow(following, after)
 }
 
 func (o *outcomes) leave(id string, ch chan eventstore.Event) {
@@ -53,7 +72,7 @@ func (o *outcomes) leave(id string, ch chan eventstore.Event) {
 	if o.waiting[id] = left; len(left) == 0 {
 		delete(o.waiting, id)
 	}
-	if o.count--; o.count == 0 {
+	if o.count--; o.count == 0 && o.halt != nil {
 		o.halt()
 		o.halt = nil
 	}
@@ -66,10 +85,9 @@ const (
 )
 
 // follow reads the store until nobody waits any more. What was stored before it began is found by await.
-func (o *outcomes) follow(ctx context.Context) {
-	at, ok := eventstore.Position(0), false
+func (o *outcomes) follow(ctx context.Context, at eventstore.Position) {
 	for ctx.Err() == nil {
-		err := o.step(ctx, &at, &ok)
+		err := o.step(ctx, &at)
 		if err != nil && ctx.Err() == nil {
 			pause(ctx, lookAgain)
 		}
@@ -77,15 +95,7 @@ func (o *outcomes) follow(ctx context.Context) {
 }
 
 // step handles one page, or waits for one.
-func (o *outcomes) step(ctx context.Context, at *eventstore.Position, begun *bool) error {
-	if !*begun {
-		head, err := o.store.Head(ctx)
-		if err != nil {
-			return err
-		}
-		*at, *begun = head.Position, true
-		o.lookBack(ctx)
-	}
+func (o *outcomes) step(ctx context.Context, at *eventstore.Position) error {
 	events, err := o.store.After(ctx, *at, pageSize)
 	if err != nil {
 		return err
@@ -116,28 +126,6 @@ func (o *outcomes) tell(e eventstore.Event) {
 		default: // it was told
 		}
 	}
-}
-
-// lookBack finds what was stored between the coming of those who wait and the beginning of following.
-func (o *outcomes) lookBack(ctx context.Context) {
-	o.mu.Lock()
-	ids := make([]string, 0, len(o.waiting))
-	for id := range o.waiting {
-		ids = append(ids, id)
-	}
-	o.mu.Unlock()
-	found, err := o.read(ctx, ids...)
-	if err != nil {
-		return // each looks for itself when its time is over
-	}
-	for _, e := range found {
-		o.tell(e)
-	}
-}
-
-// read returns the stored events of these ids.
-func (o *outcomes) read(ctx context.Context, ids ...string) ([]eventstore.Event, error) {
-	return byID(ctx, o.store, ids)
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -110,7 +110,11 @@ func (h *Handler) charge(w http.ResponseWriter, r *http.Request, req request) {
 		problem{Status: http.StatusBadRequest, Code: "invalid", Detail: "the request cannot be encoded"}.write(w)
 		return
 	}
-	answers, stop := h.outcomes.expect(r.Context(), string(c.ID))
+	answers, stop, err := h.outcomes.expect(r.Context(), string(c.ID))
+	if err != nil {
+		h.refuse(r.Context(), w, c, err)
+		return
+	}
 	defer stop()
 	row, err := h.ask(r.Context(), c)
 	if err != nil {

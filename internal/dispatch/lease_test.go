@@ -1,7 +1,6 @@
 package dispatch_test
 
 import (
-	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -87,16 +86,7 @@ func TestAnExpiredClaimIsUnknown(t *testing.T) {
 	d := w.dispatcher(nil)
 	c := payment("o_1", "pm_card_visa")
 	id := w.send(c)
-	w.driver.before = func() error {
-		if len(w.wire.sent()) > 0 {
-			return errors.New("killed")
-		}
-		return nil
-	}
-	w.step(d)
-	w.driver.before = nil
-	w.status(id, driver.StatusClaimed)
-	w.charged("o_1", 1)
+	w.diesCharging(d, id, "o_1")
 	w.rest(d)
 	w.clock.advance(2 * time.Minute)
 	w.step(d)

@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -320,4 +321,19 @@ func (c *counts) LookedUp(_ string, found bool) {
 			c.found++
 		}
 	})
+}
+
+// diesCharging lets a dispatcher charge an order and die before it can store so: the command stays claimed.
+func (w *world) diesCharging(d *dispatch.Dispatcher, id commands.ID, order string) {
+	w.t.Helper()
+	w.driver.before = func() error {
+		if len(w.wire.sent()) > 0 {
+			return errors.New("killed")
+		}
+		return nil
+	}
+	w.step(d)
+	w.driver.before = nil
+	w.status(id, driver.StatusClaimed)
+	w.charged(order, 1)
 }
