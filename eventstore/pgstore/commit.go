@@ -39,7 +39,7 @@ func newCommitter(c sqldriver.Connector, log *slog.Logger) committer {
 	return committer{connect: c, log: log, turn: make(chan struct{}, 1)}
 }
 
-// callCommit is `select … from hooksaga_commit($1, … $84)`.
+// callCommit is `select … from hooksaga_commit($1, … $85)`.
 func callCommit() string {
 	var b strings.Builder
 	b.WriteString("select o_base, o_recorded, o_versions, o_known, o_lost from hooksaga_commit(")
@@ -80,6 +80,7 @@ func (s *Store) Commit(ctx context.Context, batches []driver.Batch) ([]driver.Ve
 	if err != nil {
 		return nil, wrap("commit", err)
 	}
+	c.encoder.lost = len(r.known) > 0 || len(r.lost) > 0
 	verdicts, err := c.encoder.verdicts(batches, r)
 	if err != nil { // committed, but the answer makes no sense
 		return nil, fmt.Errorf("pgstore: commit: %w: %w", driver.ErrCorrupt, err)

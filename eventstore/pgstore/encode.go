@@ -27,6 +27,7 @@ var elements = [...]uint32{
 	oidBool, oidBool, // c_abandon rescue
 	oidInt4, oidText, oidText, oidText, oidText, oidText, // a_batch command instance cause correlation state
 	oidInt4, oidText, // x_batch saga
+	0,                                                          // p_judge, which is no array
 	oidBytea, oidBytea, oidBytea, oidBytea, oidBytea, oidBytea, // c_args c_request c_result i_progress i_state e_body
 }
 
@@ -40,13 +41,14 @@ const (
 	commandColumns  = 51
 	askerColumns    = 70
 	activeColumns   = 76
-	argsColumn      = 78 // the long ones
-	requestColumn   = 79
-	resultColumn    = 80
-	progressColumn  = 81
-	stateColumn     = 82
-	bodyColumn      = 83
-	parameters      = 84
+	judgeColumn     = 78
+	argsColumn      = 79 // the long ones
+	requestColumn   = 80
+	resultColumn    = 81
+	progressColumn  = 82
+	stateColumn     = 83
+	bodyColumn      = 84
+	parameters      = 85
 )
 
 // An encoder turns batches into the arguments of hooksaga_commit. It is reused from call to call, and with it its
@@ -58,6 +60,8 @@ type encoder struct {
 	counts  []int32          // events per stream
 	expects bool             // some event expects a version
 	numbers []numbered       // of each event: which stream's, which of the stream
+	judge   bool             // something has to be judged before anything is stored
+	lost    bool             // the last call has lost something, as the next may: so it is judged at once
 }
 
 type numbered struct {
@@ -73,7 +77,7 @@ func (c *encoder) encode(batches []driver.Batch) {
 		c.streams = make(map[string]int32)
 	}
 	clear(c.streams)
-	c.counts, c.numbers, c.expects = c.counts[:0], c.numbers[:0], false
+	c.counts, c.numbers, c.expects, c.judge = c.counts[:0], c.numbers[:0], false, c.lost
 	for i := range batches {
 		b, n := &batches[i], int32(i+1)
 		for j := range b.Events {
@@ -95,6 +99,7 @@ func (c *encoder) encode(batches []driver.Batch) {
 			c.asker(n, b.Askers, j)
 		}
 		if b.Activate != "" {
+			c.judge = true
 			c.columns[activeColumns].int4(n)
 			c.columns[activeColumns+1].text(b.Activate)
 		}
@@ -111,6 +116,10 @@ func (c *encoder) encode(batches []driver.Batch) {
 func (c *encoder) args() []sqldriver.NamedValue {
 	for i := range c.columns {
 		c.values[i] = sqldriver.NamedValue{Ordinal: i + 1, Value: c.columns[i].arg(elements[i])}
+	}
+	c.values[judgeColumn].Value = []byte{0}
+	if c.judge {
+		c.values[judgeColumn].Value = []byte{1}
 	}
 	return c.values[:]
 }
@@ -136,6 +145,7 @@ func (c *encoder) event(batch int32, a *driver.Append) {
 	nth := c.counts[stream-1]
 	c.numbers = append(c.numbers, numbered{stream, nth})
 	c.expects = c.expects || a.Expect >= 0
+	c.judge = c.judge || a.Expect >= 0
 	key, hash := driver.DedupeKey(e.Source, e.ID), sha256.Sum256(e.Body)
 	col[0].int4(batch)
 	col[1].bytes(key[:])
@@ -176,6 +186,7 @@ func (c *encoder) instance(batch int32, ch *driver.InstanceChange) {
 }
 
 func (c *encoder) queue(batch int32, ch *driver.QueueChange) {
+	c.judge = c.judge || ch.Op != driver.QueueAbsent
 	q, col := &ch.Input, c.columns[queueColumns:timerColumns]
 	col[0].int4(batch)
 	col[1].int2(int16(ch.Op))
@@ -203,6 +214,7 @@ func (c *encoder) timer(batch int32, changes []driver.TimerChange, at int) {
 	if later && ch.Op == driver.TimerArm {
 		return
 	}
+	c.judge = c.judge || ch.Op == driver.TimerFire
 	t := &ch.Timer
 	col[0].int4(batch)
 	col[1].int2(int16(ch.Op))

@@ -185,4 +185,4 @@ func until(t testing.TB, what string, holds func() bool) {
 func name(prefix string, n int) string { return fmt.Sprintf("%s_%d", prefix, n) }
 
 // nulls are the arguments of hooksaga_commit when there is nothing to store.
-var nulls = strings.TrimSuffix(strings.Repeat("null,", 84), ",")
+var nulls = strings.TrimSuffix(strings.Repeat("null,", 85), ",")

@@ -10,14 +10,17 @@ import (
 
 const (
 	// selectPartitions finds those that were detached by their names: hooksaga_add_partition calls a partition after its
-	// first position, which is never used again. They keep their range as it was cut by those that follow.
-	selectPartitions = `select c.relname as name, not c.relispartition as detached, pg_total_relation_size(c.oid) as bytes,
+	// first position, which is never used again. They keep their range as it was cut by those that follow. One that is
+	// dropped meanwhile has no size or no bounds, whatever the statement's snapshot says.
+	selectPartitions = `select c.relname as name, not c.relispartition as detached, size.bytes,
 			case when c.relispartition then bounds.low else substr(c.relname, 8)::bigint end as "from",
 			case when c.relispartition then bounds.high else 0 end as "to"
 		from pg_class c cross join lateral (select (m)[1]::bigint as low, (m)[2]::bigint as high
 				from regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''?(\d+)''?\) TO \(''?(\d+)''?\)') m) bounds
-		where c.relkind = 'r' and (c.oid in (select i.inhrelid from pg_inherits i where i.inhparent = 'events'::regclass)
-			or not c.relispartition and c.relname ~ '^events_\d{1,18}$'
+			cross join lateral (select pg_total_relation_size(c.oid) as bytes) size
+		where c.relkind = 'r' and size.bytes is not null and (bounds.low is not null or not c.relispartition)
+			and (c.oid in (select i.inhrelid from pg_inherits i where i.inhparent = 'events'::regclass)
+				or not c.relispartition and c.relname ~ '^events_\d{1,18}$'
 				and c.relnamespace = (select e.relnamespace from pg_class e where e.oid = 'events'::regclass))
 		order by 4`
 	selectFloor = `select h.position, h.floor from head h order by h.position desc limit 1`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -233,19 +234,26 @@ func some[T any](found []T, err error) error {
 // A commit finds what it judges and changes by indexes, in plans that a fresh connection made once and for all.
 func testCommits(t *testing.T, s driver.Store, x *explainer) {
 	const batches, most = 20, 10 // rows and index entries a batch and statement
-	for revision := range int64(3) {
-		var many []driver.Batch
-		for n := range batches {
-			many = append(many, mixed(n, revision))
+	for i, c := range []struct {
+		name   string
+		batch  func(int, int64) driver.Batch
+		judges bool
+	}{{"judged", mixed, true}, {"unhindered", unhindered, false}} {
+		for revision := range int64(3) {
+			var many []driver.Batch
+			for n := range batches {
+				many = append(many, c.batch(i*batches+n, revision))
+			}
+			x.take()
+			committed(t, s, many...)
+			seen := x.take()
+			judged := slices.ContainsFunc(seen, func(e executed) bool { return strings.Contains(e.Text, "join dedupe") })
+			if len(seen) < 10 || judged != c.judges {
+				t.Errorf("%s, revision %d: %d statements were seen inside the function, judged: %t", c.name, revision, len(seen), judged)
+			}
+			rows := lookedAt(t, "commit", seen, most*batches)
+			t.Logf("%s, revision %d: %d statements, %d looked at", c.name, revision, len(seen), rows)
 		}
-		x.take()
-		committed(t, s, many...)
-		seen := x.take()
-		if len(seen) < 10 {
-			t.Errorf("revision %d: %d statements were seen inside the function", revision, len(seen))
-		}
-		rows := lookedAt(t, "commit", seen, most*batches)
-		t.Logf("revision %d: %d statements, %d looked at", revision, len(seen), rows)
 	}
 }
 

@@ -29,6 +29,14 @@ func mixed(n int, revision int64) driver.Batch {
 	}
 }
 
+// unhindered is the same without what has to be judged first.
+func unhindered(n int, revision int64) driver.Batch {
+	b := mixed(n, revision)
+	b.Events[0].Expect = driver.Any
+	b.Queue[0] = driver.QueueChange{Op: driver.QueueAbsent, Input: driver.Queued{Guard: b.Events[0].Event.ID}}
+	return b
+}
+
 // looks is how a table was searched, since the database was made.
 type looks struct{ Scans, Reads int64 }
 
