@@ -104,10 +104,11 @@ create table instances (
     state          bytea,     -- JSON; hooksaga_instances shows it as such
     progress       bytea
 ) with (fillfactor = 70);
+-- None on what changes at each step, as phase and stuck_at do: the row's new version is then a heap-only one.
 create index instances_status      on instances (status, id);
 create index instances_correlation on instances (correlation_id, id) where correlation_id <> '';
 create index instances_queued      on instances (id) where queued > 0;
-create index instances_stuck       on instances (stuck_at) where stuck_at is not null and not terminal;
+create index instances_open        on instances (id) where not terminal;
 
 create table queue (
     guard    text        collate "C" not null primary key,
