@@ -64,12 +64,7 @@ func (h *Handler) await(ctx context.Context, command string, answers <-chan even
 	if err == nil && len(rows) == 1 && rows[0].Status == driver.StatusDone {
 		return lifecycle.Outcome(rows[0]), nil
 	}
-	select {
-	case e := <-answers:
-		return e, nil
-	case <-ctx.Done():
-		return eventstore.Event{}, ctx.Err()
-	}
+	return h.outcomes.await(ctx, answers)
 }
 
 // result is the answer that an outcome gives.

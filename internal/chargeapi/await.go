@@ -8,35 +8,37 @@ import (
 	"github.com/hooksaga/hooksaga/eventstore"
 )
 
-// outcomes hands the outcomes of commands to those who wait for them. While somebody waits, one goroutine follows the
-// store for all.
+// outcomes hands the outcomes of commands to those who wait for them. It has no goroutine: of those who wait one follows the
+// store for all, and when it has its own answer another goes on.
 type outcomes struct {
 	store *eventstore.Store
+	lead  chan struct{}       // holds a token while somebody follows
+	at    eventstore.Position // up to which all was told; whoever follows moves it
 
 	mu      sync.Mutex
 	waiting map[string][]chan eventstore.Event // by the outcome event's id
 	count   int
-	halt    context.CancelFunc // of the goroutine; nil: there is none
+	begun   bool // at is where those who wait have to be told from
 }
 
 func newOutcomes(store *eventstore.Store) *outcomes {
-	return &outcomes{store: store, waiting: map[string][]chan eventstore.Event{}}
+	return &outcomes{store: store, lead: make(chan struct{}, 1), waiting: map[string][]chan eventstore.Event{}}
 }
 
 // outcomeID is the id of the one event that ends a command.
 func outcomeID(command string) string { return command + "/outcome" }
 
-// expect returns a channel that gets the outcome of a command if it is stored from now on. stop must be called, unless
-// there is an error: that of the store, which could not be read.
+// expect returns a channel that gets the outcome of a command if it is stored from now on and somebody awaits one. stop
+// must be called, unless there is an error: that of the store, which could not be read.
 func (o *outcomes) expect(ctx context.Context, command string) (answers <-chan eventstore.Event, stop func(), err error) {
 	ch, id := make(chan eventstore.Event, 1), outcomeID(command)
 	o.mu.Lock()
 	o.waiting[id] = append(o.waiting[id], ch)
 	o.count++
-	followed := o.halt != nil
+	begun := o.begun
 	o.mu.Unlock()
 	stop = func() { o.leave(id, ch) }
-	if followed {
+	if begun {
 		return ch, stop, nil
 	}
 	head, err := o.store.Head(ctx)
@@ -44,20 +46,17 @@ func (o *outcomes) expect(ctx context.Context, command string) (answers <-chan e
 		stop()
 		return nil, nil, err
 	}
-	o.begin(ctx, head.Position)
+	o.begin(head.Position)
 	return ch, stop, nil
 }
 
-// begin has the store followed after a position, unless it is already.
-func (o *outcomes) begin(ctx context.Context, after eventstore.Position) {
+// begin has the store followed from after a position, unless somebody was faster. Nobody follows before.
+func (o *outcomes) begin(after eventstore.Position) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.halt != nil {
-		return
+	if !o.begun {
+		o.at, o.begun = after, true
 	}
-	following, halt := context.WithCancel(context.WithoutCancel(ctx))
-	o.halt = halt
-	go o.follow(following, after)
 }
 
 func (o *outcomes) leave(id string, ch chan eventstore.Event) {
@@ -72,9 +71,8 @@ func (o *outcomes) leave(id string, ch chan eventstore.Event) {
 	if o.waiting[id] = left; len(left) == 0 {
 		delete(o.waiting, id)
 	}
-	if o.count--; o.count == 0 && o.halt != nil {
-		o.halt()
-		o.halt = nil
+	if o.count--; o.count == 0 {
+		o.begun = false
 	}
 }
 
@@ -84,24 +82,37 @@ const (
 	lookAgain = time.Second
 )
 
-// follow reads the store until nobody waits any more. What was stored before it began is found by await.
-func (o *outcomes) follow(ctx context.Context, at eventstore.Position) {
+// await returns what an expected outcome was, or ctx's error. Until then it follows the store for all, unless another does.
+func (o *outcomes) await(ctx context.Context, answers <-chan eventstore.Event) (eventstore.Event, error) {
+	select {
+	case e := <-answers:
+		return e, nil
+	case <-ctx.Done():
+		return eventstore.Event{}, ctx.Err()
+	case o.lead <- struct{}{}:
+	}
+	defer func() { <-o.lead }()
 	for ctx.Err() == nil {
-		err := o.step(ctx, &at)
-		if err != nil && ctx.Err() == nil {
+		select {
+		case e := <-answers:
+			return e, nil
+		default:
+		}
+		if err := o.step(ctx); err != nil {
 			pause(ctx, lookAgain)
 		}
 	}
+	return eventstore.Event{}, ctx.Err()
 }
 
 // step handles one page, or waits for one.
-func (o *outcomes) step(ctx context.Context, at *eventstore.Position) error {
-	events, err := o.store.After(ctx, *at, pageSize)
+func (o *outcomes) step(ctx context.Context) error {
+	events, err := o.store.After(ctx, o.at, pageSize)
 	if err != nil {
 		return err
 	}
 	for _, e := range events {
-		*at = e.Position
+		o.at = e.Position
 		if e.Source == eventstore.Self {
 			o.tell(e)
 		}
@@ -111,7 +122,7 @@ func (o *outcomes) step(ctx context.Context, at *eventstore.Position) error {
 	}
 	waiting, cancel := context.WithTimeout(ctx, lookAgain)
 	defer cancel()
-	if o.store.Wait(waiting, *at) != nil && ctx.Err() == nil {
+	if o.store.Wait(waiting, o.at) != nil && ctx.Err() == nil {
 		_, err = o.store.Poll(ctx)
 	}
 	return err

@@ -225,6 +225,55 @@ func TestASagaHasAskedFor(t *testing.T) {
 	}
 }
 
+// Whoever follows the store for all leaves. Another who waits is answered all the same.
+func TestWhoFollowsTheStoreHandsOver(t *testing.T) {
+	t.Parallel()
+	s := open(t, 0, func(c *chargeapi.Config) { c.Wait = time.Hour })
+	ask := func(order string) (leave context.CancelFunc, code chan int, row driver.Command) {
+		ctx, leave := context.WithTimeout(t.Context(), time.Minute)
+		code = make(chan int, 1)
+		go func() {
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/charge", strings.NewReader(body("pm_card_visa", "event_id", order, "order_id", order)))
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			s.handler.ServeHTTP(w, r)
+			code <- w.Code
+		}()
+		for {
+			head, err := s.store.Head(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, err := s.store.Driver().ListCommands(ctx, driver.CommandQuery{CorrelationID: order})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(rows) > 0 {
+				return leave, code, rows[0]
+			}
+			if err := s.store.Wait(ctx, head.Position); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	leave, left, _ := ask("o_1")
+	stop, answered, row := ask("o_2")
+	defer stop()
+	leave()
+	<-left
+	askers, err := s.store.Driver().Askers(t.Context(), []string{row.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.store.Commit(t.Context(), lifecycle.Close(row, askers, commands.CancelledEvent(row.Name), time.Now()))
+	if err != nil || v.Code != driver.Committed {
+		t.Fatal(v, err)
+	}
+	if code := <-answered; code != 409 {
+		t.Errorf("answered %d", code)
+	}
+}
+
 func TestAnUnansweredCharge(t *testing.T) {
 	t.Parallel()
 	s := open(t, 4, func(c *chargeapi.Config) { c.Wait = 2 * time.Second })

@@ -130,7 +130,10 @@ func (l *lanes) reset() error {
 	for {
 		l.mu.Lock()
 		if l.workers == 0 {
-			why := slices.Collect(maps.Values(l.failed))
+			why := make([]error, 0, len(l.failed))
+			for _, key := range slices.Sorted(maps.Keys(l.failed)) {
+				why = append(why, l.failed[key])
+			}
 			clear(l.failed)
 			l.mu.Unlock()
 			return errors.Join(why...)

@@ -67,6 +67,7 @@ var errNotAcked = errors.New("not acknowledged")
 // Publish implements message.Publisher.
 func (p publisher) Publish(name string, messages ...*message.Message) error {
 	b := p.broker
+	p.jostle()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.logs[name] == nil {

@@ -10,7 +10,10 @@
 // and of the attempt. What is frequent in a seed, what does not happen in it, how many nodes it has and how often things
 // fail is drawn once (mood).
 //
-// Everything runs on one goroutine, in a bubble of testing/synctest whose clock is the clock of all: the store's, the
+// Everything runs on one goroutine, but for those who answer calls and a relay that publishes to several topics: these are
+// through before anything else is written, and before whoever called goes on. What is on its way is let go one by one. So
+// it does not matter which goroutine is faster, and one seed is one schedule, byte for byte: the test that compares a seed
+// with itself has goroutines overtake each other (jostle). All of it is in a bubble of testing/synctest whose clock is the clock of all: the store's, the
 // nodes', Stripe's; each of them can be wrong. A call that hangs costs virtual time. Where a write, or a call to the outside,
 // is interrupted, other nodes act in between, on the same stack; a crash is a panic at that boundary, after which the node is
 // thrown away.

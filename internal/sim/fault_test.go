@@ -149,12 +149,13 @@ func (n *node) around(wr memstore.Write, do func() error) error {
 	if n.dead {
 		panic(crashed{}) // somebody has caught the first
 	}
+	n.jostle()
+	synctest.Wait() // nobody else is under way when anything is written
 	n.mayWrite(wr)
 	f, is := n.due(wr.Name)
 	if !is {
 		return do()
 	}
-	synctest.Wait()
 	n.acted(f, wr.Name)
 	switch f.kind {
 	case "fail":
@@ -192,6 +193,7 @@ func (n *node) meanwhile(f *fault) {
 	w.depth++
 	began := time.Now()
 	defer func() {
+		synctest.Wait()
 		w.depth--
 		n.froze += time.Since(began)
 	}()
@@ -216,29 +218,38 @@ func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		panic(crashed{})
 	}
 	c.wired++
+	c.jostle()
 	f, is := c.due(c.to)
 	if !is {
-		return c.base.RoundTrip(r)
+		return c.send(r)
 	}
 	c.acted(f, c.to)
 	switch f.kind {
 	case "crash before":
 		c.crash()
 	case "crash after":
-		_, _ = c.base.RoundTrip(r)
-		synctest.Wait()
+		_, _ = c.send(r)
 		c.crash()
 	case "pause before":
 		c.meanwhile(f)
 	case "pause after":
-		res, err := c.base.RoundTrip(r)
+		res, err := c.send(r)
 		c.meanwhile(f)
 		return res, err
 	case "lost":
-		if res, err := c.base.RoundTrip(r); err == nil {
+		if res, err := c.send(r); err == nil {
 			_ = res.Body.Close()
 		}
 		return nil, fmt.Errorf("connection cut after %s", time.Second)
 	}
-	return c.base.RoundTrip(r)
+	return c.send(r)
+}
+
+// send has a request go. When the caller is answered, or has given up, whatever the other side still does at this moment
+// is done before the caller goes on.
+func (c *wire) send(r *http.Request) (*http.Response, error) {
+	res, err := c.base.RoundTrip(r)
+	c.jostle()
+	synctest.Wait()
+	return res, err
 }

@@ -6,7 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hooksaga/hooksaga/commands/charge/chargetest"
 	"github.com/hooksaga/hooksaga/eventstore"
 )
 
@@ -64,9 +63,7 @@ func (w *world) heal() {
 // outsideActs has everybody else do what they still have to.
 func (w *world) outsideActs(n *node) {
 	for _, r := range w.heldRequests() {
-		w.sim.Release(chargetest.Match{Key: r.Key, Order: r.Order})
-		synctest.Wait()
-		w.wired++
+		w.letGo(r)
 	}
 	for _, id := range w.processing() {
 		w.settle(id, true)

@@ -66,7 +66,7 @@ type loop struct {
 }
 
 // now is the node's wall clock, on which nothing may rely.
-func (n *node) now() time.Time { return time.Now().Add(n.skew) }
+func (n *node) now() time.Time { return n.clock().Add(n.skew) }
 
 func (n *node) name() string { return fmt.Sprintf("n%d.%d", n.index+1, n.life) }
 
@@ -140,7 +140,7 @@ func (n *node) poll(ctx context.Context) (bool, error) {
 func (n *node) router() *commands.Router {
 	w, r := n.world, &commands.Router{}
 	gateway, err := stripecharge.New(stripecharge.Config{Key: stripeKey, Mode: stripecharge.Test, APIBase: "http://stripe.test",
-		HTTPClient: &http.Client{Transport: &wire{n, "stripe", w.mutantWire(w.sim.Transport())}}})
+		HTTPClient: &http.Client{Transport: &wire{n, "stripe", w.mutantWire(w.to(w.sim))}}})
 	if err != nil {
 		w.fail("gateway: %v", err)
 	}

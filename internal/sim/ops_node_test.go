@@ -149,10 +149,17 @@ func (w *world) opRelease(rng *rand.Rand) {
 
 // release lets one request go on, and waits until it has.
 func (w *world) release(r chargetest.Request) {
-	w.sim.Release(chargetest.Match{Key: r.Key, Order: r.Order})
+	w.letGo(r)
+	w.logf("network: lets go %s %s of %s (%s)", r.Method, r.Path, cmp.Or(r.Order, r.Intent), r.State)
+}
+
+// letGo lets one request go on, and no other: two that go at the same time would race with each other.
+func (w *world) letGo(r chargetest.Request) {
+	if released := w.sim.Release(chargetest.Match{Request: r.ID}); released != 1 {
+		w.fail("%s is held no more: %d are let go", r.ID, released)
+	}
 	synctest.Wait()
 	w.wired++
-	w.logf("network: lets go %s %s of %s (%s)", r.Method, r.Path, cmp.Or(r.Order, r.Intent), r.State)
 }
 
 // opLand has a write happen whose caller has given it up.

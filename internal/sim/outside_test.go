@@ -86,7 +86,7 @@ type letter struct {
 
 func newOutside(w *world) *outside {
 	o := &outside{world: w, tries: map[string]int{}, sent: map[string][]byte{}}
-	o.sim = chargetest.New(chargetest.Options{Seed: int64(w.seed), Keys: []string{stripeKey}, Webhooks: chargetest.Webhooks{Secret: stripeSecret}})
+	o.sim = chargetest.New(chargetest.Options{Seed: int64(w.seed), Now: w.clock, After: time.After, Keys: []string{stripeKey}, Webhooks: chargetest.Webhooks{Secret: stripeSecret}})
 	if err := o.sim.Script(gatewayFaults(w.mood.stripe)...); err != nil {
 		w.fail("script: %v", err)
 	}
@@ -156,7 +156,7 @@ func (o *outside) answer(c notify.Callback, delivery int) int {
 
 // shop is the way to the shop's service, which loses answers.
 func (w *world) shop() http.RoundTripper {
-	return loses{w, chargetest.InMemory(w.receiver)}
+	return loses{w, w.to(w.receiver)}
 }
 
 type loses struct {

@@ -17,13 +17,14 @@ import (
 
 // plan is what is run: a seed, how many operations, which of them are left out, and in which nothing fails.
 type plan struct {
-	seed   uint64
-	ops    int
-	drop   map[int]bool
-	mild   map[int]bool
-	mutant string
-	script func(*world) // what is done before the operations
-	told   bool         // the log also tells what each operation has led to
+	seed    uint64
+	ops     int
+	drop    map[int]bool
+	mild    map[int]bool
+	mutant  string
+	script  func(*world) // what is done before the operations
+	told    bool         // the log also tells what each operation has led to
+	jostled bool         // goroutines overtake each other at random
 }
 
 // result is what became of a run.
@@ -101,7 +102,8 @@ func (w *world) play() {
 		}
 		w.stored = w.dump()
 	}()
-	w.db = memstore.New(func() time.Time { return time.Now().Add(w.skew) })
+	w.db = memstore.New(func() time.Time { return w.clock().Add(w.skew) })
+	w.db.OnRead(w.jostle)
 	w.db.Touched() // from here on
 	w.rows = w.db.Open(nil)
 	w.outside, w.broker = newOutside(w), newBroker(w)

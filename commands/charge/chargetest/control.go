@@ -20,7 +20,7 @@ const controlPrefix = "/_simulator/"
 //	DELETE faults               withdraws all
 //	GET    clock                {"now": …}
 //	POST   clock                {"set": "2026-01-05T12:00:00Z"} or {"advance": "25h"}
-//	POST   release              {"order": …, "key": …, "fault": …}: lets held requests go; answers {"released": n}
+//	POST   release              {"request_id": …, "order": …, "key": …, "fault": …}: lets held requests go; answers {"released": n}
 //	POST   settle               {"intent": …, "succeeded": true}
 //	POST   events               an event's body, to be signed and delivered
 func (s *Simulator) serveControl(w http.ResponseWriter, r *http.Request) {

@@ -164,7 +164,8 @@ func TestHeldRequestExecutesWithoutItsClient(t *testing.T) {
 			done <- err
 		}()
 		held := func(r chargetest.Request) bool { return r.State == chargetest.StateHeld }
-		if _, err := sim.Wait(t.Context(), held); err != nil {
+		late, err := sim.Wait(t.Context(), held)
+		if err != nil {
 			t.Fatal(err)
 		}
 		giveUp()
@@ -178,7 +179,10 @@ func TestHeldRequestExecutesWithoutItsClient(t *testing.T) {
 		if n := sim.Release(chargetest.Match{Order: "o_2"}); n != 0 {
 			t.Errorf("released %d of another order", n)
 		}
-		if n := sim.Release(chargetest.Match{Fault: "late packet"}); n != 1 {
+		if n := sim.Release(chargetest.Match{Request: "req_another"}); n != 0 {
+			t.Errorf("released %d of another id", n)
+		}
+		if n := sim.Release(chargetest.Match{Fault: "late packet", Request: late.ID}); n != 1 {
 			t.Errorf("released %d", n)
 		}
 		if _, err := sim.Wait(t.Context(), func(r chargetest.Request) bool { return r.Executed }); err != nil {

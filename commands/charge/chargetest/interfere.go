@@ -47,14 +47,15 @@ type heldRequest struct {
 	free  chan struct{}
 }
 
-// Release lets held and stalled requests go: those of an order, with a key, or held by the fault of a name. What is
-// empty in the match does not count, so an empty match releases all. It returns how many it released.
+// Release lets held and stalled requests go: the one of an id, those of an order, with a key, or held by the fault of a
+// name. What is empty in the match does not count, so an empty match releases all. Requests that are released together
+// race with each other; to have them executed one after the other, release each by its id. It returns how many it released.
 func (s *Simulator) Release(match Match) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	released := 0
 	for r, h := range s.held {
-		if (match.Order == "" || match.Order == r.Order) && (match.Key == "" || match.Key == r.Key) && (match.Fault == "" || match.Fault == h.fault) {
+		if match.selects(r, h) {
 			close(h.free)
 			delete(s.held, r)
 			released++
@@ -65,9 +66,15 @@ func (s *Simulator) Release(match Match) int {
 
 // Match selects held requests.
 type Match struct {
-	Fault string `json:"fault"`
-	Key   string `json:"key"`
-	Order string `json:"order"`
+	Request string `json:"request_id"`
+	Fault   string `json:"fault"`
+	Key     string `json:"key"`
+	Order   string `json:"order"`
+}
+
+func (m Match) selects(r *Request, h heldRequest) bool {
+	return (m.Request == "" || m.Request == r.ID) && (m.Order == "" || m.Order == r.Order) && (m.Key == "" || m.Key == r.Key) &&
+		(m.Fault == "" || m.Fault == h.fault)
 }
 
 // refuse answers before the idempotency layer if the script says so.

@@ -15,7 +15,7 @@ func (h *Handle) Holders(ctx context.Context, q driver.HolderQuery) ([]driver.Ho
 	return read(ctx, h, func(db *DB) ([]driver.Holder, error) {
 		all := db.holders(q)
 		slices.SortFunc(all, func(a, b driver.Holder) int {
-			return cmp.Or(cmp.Compare(a.Needs, b.Needs), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+			return cmp.Or(cmp.Compare(a.Needs, b.Needs), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Detail, b.Detail))
 		})
 		total, taken := map[string]int64{}, map[string]int{}
 		for _, a := range all {
@@ -102,19 +102,27 @@ func (db *DB) holders(q driver.HolderQuery) (out []driver.Holder) {
 func (h *Handle) Raise(ctx context.Context, floor driver.Position, retired ...string) (driver.Head, error) {
 	return write(ctx, h, Write{Name: "raise"}, func(db *DB) (driver.Head, error) {
 		floor := min(floor, db.head.Position)
-		for _, s := range db.sagas {
-			if s.Watermark < floor && !slices.Contains(retired, s.Name) {
-				return driver.Head{}, fmt.Errorf("memstore: %w: %s is at %d", driver.ErrHeld, s.Name, s.Watermark)
-			}
-		}
-		for _, q := range db.queue {
-			if q.Position <= floor {
-				return driver.Head{}, fmt.Errorf("memstore: %w: the input at %d is queued", driver.ErrHeld, q.Position)
-			}
+		if held := db.heldBy(floor, retired); held != "" {
+			return driver.Head{}, fmt.Errorf("memstore: %w: %s", driver.ErrHeld, held)
 		}
 		db.prune(floor)
 		return db.head, nil
 	})
+}
+
+// heldBy says what keeps the floor from being raised so far, "" if nothing does: of several always the same one.
+func (db *DB) heldBy(floor driver.Position, retired []string) string {
+	behind := sorted(db.sagas, func(s driver.Saga) bool { return s.Watermark < floor && !slices.Contains(retired, s.Name) },
+		func(a, b driver.Saga) int { return cmp.Compare(a.Name, b.Name) })
+	if len(behind) > 0 {
+		return fmt.Sprintf("%s is at %d", behind[0].Name, behind[0].Watermark)
+	}
+	queued := sorted(db.queue, func(q driver.Queued) bool { return q.Position <= floor },
+		func(a, b driver.Queued) int { return cmp.Compare(a.Position, b.Position) })
+	if len(queued) > 0 {
+		return fmt.Sprintf("the input at %d is queued", queued[0].Position)
+	}
+	return ""
 }
 
 // Remove implements driver.Store: Raise has left nothing.

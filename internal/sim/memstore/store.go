@@ -13,7 +13,8 @@ import (
 
 // DB is what handles share: the rows.
 type DB struct {
-	now func() time.Time
+	now    func() time.Time
+	onRead func()
 
 	mu          sync.Mutex
 	head        driver.Head
@@ -47,6 +48,10 @@ func New(now func() time.Time) *DB {
 		commands: map[string]driver.Command{}, askers: map[askerKey]driver.Asker{},
 	}
 }
+
+// OnRead has f called before each read, on the reader's goroutine and without any lock. It is called once, before the
+// first Open.
+func (db *DB) OnRead(f func()) { db.onRead = f }
 
 // clock is the store's time, as databases keep it.
 func (db *DB) clock() time.Time { return moment(db.now()) }
@@ -112,6 +117,9 @@ func (h *Handle) usable(ctx context.Context) error {
 
 // read runs fn on the rows.
 func read[T any](ctx context.Context, h *Handle, fn func(db *DB) (T, error)) (out T, err error) {
+	if h.db.onRead != nil {
+		h.db.onRead()
+	}
 	if err := h.usable(ctx); err != nil {
 		return out, err
 	}
