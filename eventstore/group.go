@@ -28,6 +28,7 @@ type groupState struct {
 	mu    sync.Mutex
 	busy  bool // somebody leads
 	queue []*waiter
+	seen  touched // by the batches that are picked
 }
 
 // waiter is one batch on its way.
@@ -47,7 +48,7 @@ type call struct {
 
 func newGroup(d driver.Store, o Options, publish func([]Event)) group {
 	return group{driver: d, publish: publish, max: cmp.Or(o.MaxGroup, 512), waiting: cmp.Or(o.MaxWaiting, 8192),
-		timeout: cmp.Or(o.Timeout, 10*time.Second), state: &groupState{}}
+		timeout: cmp.Or(o.Timeout, 10*time.Second), state: &groupState{seen: newTouched()}}
 }
 
 // commit commits the batches that have no error yet.
@@ -181,13 +182,13 @@ func (g *group) pick() []*waiter {
 	}
 	picked := make([]*waiter, 0, min(len(st.queue), g.max))
 	rest := st.queue[:0:0]
-	seen := make(touched, 8*len(st.queue))
+	clear(st.seen.rows)
 	for i, w := range st.queue {
 		if len(picked) == g.max {
 			rest = append(rest, st.queue[i:]...)
 			break
 		}
-		if seen.add(&w.batch) {
+		if st.seen.add(&w.batch) {
 			picked = append(picked, w)
 		} else {
 			rest = append(rest, w)
@@ -226,7 +227,11 @@ func (g *group) flush(ctx context.Context, ws []*waiter) {
 
 // committed returns the events that a commit has stored, as they would be read back, in position order.
 func committed(batches []driver.Batch, verdicts []driver.Verdict) []Event {
-	var out []Event
+	n := 0
+	for i := range batches {
+		n += len(batches[i].Events)
+	}
+	out := make([]Event, 0, n)
 	for i, v := range verdicts {
 		if v.Code != driver.Committed {
 			continue
@@ -242,55 +247,4 @@ func committed(batches []driver.Batch, verdicts []driver.Verdict) []Event {
 	}
 	slices.SortFunc(out, func(a, b Event) int { return cmp.Compare(a.Position, b.Position) })
 	return out
-}
-
-// touched is what the batches of one commit touch; true: alone, as a stream of which a version is expected.
-type touched map[thing]bool
-
-// thing is a row by its kind's letter and its name, which may have up to three parts.
-type thing struct {
-	kind    byte
-	a, b, c string
-}
-
-// add adds what b touches, unless it touches what is there already.
-func (t touched) add(b *driver.Batch) bool {
-	free := true
-	things(b, func(what thing, alone bool) {
-		if others, there := t[what]; there && (alone || others) {
-			free = false
-		}
-	})
-	if free {
-		things(b, func(what thing, alone bool) { t[what] = t[what] || alone })
-	}
-	return free
-}
-
-func things(b *driver.Batch, note func(what thing, alone bool)) {
-	for i := range b.Events {
-		a := &b.Events[i]
-		note(thing{'e', a.Event.Source, a.Event.ID, ""}, true)
-		note(thing{'s', a.Event.Stream, "", ""}, a.Expect != driver.Any)
-	}
-	for i := range b.Instances {
-		note(thing{'i', b.Instances[i].Instance.ID, "", ""}, true)
-	}
-	for i := range b.Queue {
-		note(thing{'q', b.Queue[i].Input.Guard, "", ""}, true)
-		note(thing{'e', Self, b.Queue[i].Input.Guard, ""}, true)
-	}
-	for i := range b.Timers {
-		note(thing{'t', b.Timers[i].Timer.ID, "", ""}, true)
-	}
-	for i := range b.Commands {
-		note(thing{'c', b.Commands[i].Command.ID, "", ""}, true)
-	}
-	for i := range b.Askers {
-		a := &b.Askers[i]
-		note(thing{'k', a.Command, a.Instance, a.Cause}, true)
-	}
-	if b.Activate != "" {
-		note(thing{'a', b.Activate, "", ""}, true)
-	}
 }

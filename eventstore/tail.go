@@ -91,6 +91,14 @@ func (s *Store) After(ctx context.Context, p Position, limit int) ([]Event, erro
 	return s.driver.Read(ctx, Query{After: p, Limit: limit})
 }
 
+// Own reports whether the event at a position is one that this process has stored, lately: before it was pushed out of
+// memory, and before the last time that another process wrote in between.
+func (s *Store) Own(p Position) bool {
+	s.tail.mu.Lock()
+	defer s.tail.mu.Unlock()
+	return s.tail.first <= p && p <= s.tail.last
+}
+
 // Wait returns when the store reaches beyond a position, as far as this process knows, or when ctx ends. Poll makes
 // known what other processes write.
 func (s *Store) Wait(ctx context.Context, p Position) error {
@@ -109,6 +117,14 @@ func (s *Store) Wait(ctx context.Context, p Position) error {
 	}
 }
 
+// Seen is how far the store reaches, as far as this process knows: Wait returns for what is below. It is 0 until somebody
+// has looked or stored something.
+func (s *Store) Seen() Position {
+	s.tail.mu.Lock()
+	defer s.tail.mu.Unlock()
+	return s.tail.head
+}
+
 // Poll looks once whether another process has written, and reports whether it has.
 func (s *Store) Poll(ctx context.Context) (progressed bool, err error) {
 	if _, err := s.Head(ctx); err != nil {
@@ -120,29 +136,36 @@ func (s *Store) Poll(ctx context.Context) (progressed bool, err error) {
 }
 
 // How often the store is looked at for what other processes write. While they do, every millisecond; then as long as a
-// quarter of the time for which they have not, so that a reader of a steady trickle waits an eighth of its gaps; and a
-// store where nothing has happened for seconds ten times a second. That is for the sake of the processor: to wake a Go
-// process costs ten times what the look does, and fifty times a second of it are one per cent of a processor.
+// quarter of the time for which they have not, so that a reader of a steady trickle waits an eighth of its gaps; ten times
+// a second when they have not for seconds; and five times a second when nobody has written for twenty seconds, this process
+// included. That is for the sake of the processor: to wake a Go process costs twenty times what the look does, and thirty
+// times a second of it are one per cent of a processor.
 const (
 	pollBusy  = time.Millisecond
 	pollIdle  = 20 * time.Millisecond
 	pollQuiet = 100 * time.Millisecond
+	pollRest  = 200 * time.Millisecond
 
-	idlePart, quietPart = 4, 40 // of the time without foreign events
+	idlePart, quietPart, restPart = 4, 40, 100 // of the time without events
 )
 
-// pollPause is how long to wait before the next look, when nobody else has written for so long.
-func pollPause(quiet time.Duration) time.Duration {
-	if pause := max(pollBusy, quiet/idlePart); pause < pollIdle {
+// pollPause is how long to wait before the next look, when nobody else has written for as long as foreign, and nobody at
+// all for as long as quiet.
+func pollPause(foreign, quiet time.Duration) time.Duration {
+	if pause := max(pollBusy, foreign/idlePart); pause < pollIdle {
 		return pause
 	}
-	return min(max(pollIdle, quiet/quietPart), pollQuiet)
+	if pause := min(foreign, quiet) / restPart; pause > pollQuiet {
+		return min(pause, pollRest)
+	}
+	return min(max(pollIdle, foreign/quietPart), pollQuiet)
 }
 
 // RunPoll repeats Poll until ctx ends. Errors are not fatal: it goes on looking, more slowly, and reports each to failed. A
 // process runs it once, however many readers wait: it wakes them all.
 func (s *Store) RunPoll(ctx context.Context, failed func(error)) {
 	written := time.Now() // by another process
+	moved, head := written, s.Seen()
 	timer := time.NewTimer(pollBusy)
 	defer timer.Stop()
 	for {
@@ -152,6 +175,9 @@ func (s *Store) RunPoll(ctx context.Context, failed func(error)) {
 		case <-timer.C:
 		}
 		progressed, err := s.Poll(ctx)
+		if seen := s.Seen(); seen != head {
+			moved, head = time.Now(), seen
+		}
 		pause := time.Second
 		switch {
 		case err != nil && ctx.Err() == nil:
@@ -159,7 +185,7 @@ func (s *Store) RunPoll(ctx context.Context, failed func(error)) {
 		case progressed:
 			written, pause = time.Now(), pollBusy
 		default:
-			pause = pollPause(time.Since(written))
+			pause = pollPause(time.Since(written), time.Since(moved))
 		}
 		timer.Reset(pause)
 	}

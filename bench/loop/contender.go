@@ -20,8 +20,11 @@ type contender struct {
 	kafka  bool // the bus is Kafka
 	ours   bool
 
-	// settings are what is changed of the environment for one measure, where that is to the contender's advantage.
+	// always is what is changed of its environment, settings what is for one measure, where that is to its advantage.
+	always   []setting
 	settings map[string][]setting
+	measures []string // that it takes part in
+	most     int      // orders of a closed loop, where it is too slow for all of them; 0: all
 
 	// completed counts the orders that are completed, in the contender's own tables, and says when the last one was.
 	completed string
@@ -46,21 +49,33 @@ const (
 
 func contenders() []contender {
 	ours := contender{letter: "h", name: "hooksaga", dir: ".", build: "./cmd/hooksaga", args: []string{"serve"}, ours: true,
-		completed: oursCompleted, finished: oursFinished}
+		completed: oursCompleted, finished: oursFinished, measures: []string{measureClosed, measureE2E, measureGateway}}
 	oursKafka := ours
-	oursKafka.letter, oursKafka.name, oursKafka.kafka = "hk", "hooksaga, Kafka", true
-	peer := func(letter, name, dir string, kafka bool) contender {
-		return contender{letter: letter, name: name, dir: filepath.Join("bench", "peers", dir), build: ".", kafka: kafka,
+	oursKafka.letter, oursKafka.name, oursKafka.kafka, oursKafka.measures = "hk", "hooksaga, Kafka", true, []string{measureClosed}
+	peer := func(letter, name, dir string, measures ...string) contender {
+		return contender{letter: letter, name: name, dir: filepath.Join("bench", "peers", dir), build: ".", measures: measures,
 			completed: peerCompleted, finished: peerFinished}
 	}
-	river := peer("r", "River", "river", false)
-	river.settings = map[string][]setting{measureE2E: {"PEER_LOOK=1ms"}}
-	return []contender{ours,
-		river,
-		peer("w", "watermill-sql", "watermillsql", false),
-		oursKafka,
-		peer("k", "Watermill, Kafka", "watermillkafka", true),
+	byDefault := func(c contender) contender { // the same as its library is without settings
+		c.letter, c.name, c.always, c.settings = c.letter+"d", c.name+", defaults", []setting{"PEER_DEFAULTS=1"}, nil
+		return c
 	}
+	river := peer("r", "River", "river", measureClosed, measureE2E, measureGateway)
+	river.settings = map[string][]setting{measureE2E: {"PEER_LOOK=1ms"}}
+	watermill := peer("w", "watermill-sql", "watermillsql", measureClosed, measureE2E)
+	watermillDefaults := byDefault(watermill)
+	watermillDefaults.most = 1000 // at some thirty a second
+	onKafka := peer("k", "Watermill, Kafka", "watermillkafka", measureClosed)
+	onKafka.kafka = true
+	return []contender{ours, river, byDefault(river), watermill, watermillDefaults, oursKafka, onKafka}
+}
+
+// orders is how many of so many orders it is given in a closed loop.
+func (c contender) orders(all int) int {
+	if c.most > 0 {
+		return min(c.most, all)
+	}
+	return all
 }
 
 // pick returns the contenders with these letters; "" is all.

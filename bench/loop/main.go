@@ -1,11 +1,11 @@
 // Command loop compares hooksaga with the ways in which others get from an order to a paid order: River, hand-wired
 // Watermill on Postgres, and hand-wired Watermill on Kafka.
 //
-//	go run ./bench/loop [-only h,r,w,hk,k] [-measure closed,e2e,gateway] [-orders N] [-rounds N] [-profile DIR] …
+//	go run ./bench/loop [-only h,r,rd,w,wd,hk,k] [-measure closed,e2e,gateway] [-orders N] [-rounds N] [-profile DIR] …
 //
 // Each contender is a process of its own on an empty database of the same Postgres: hooksaga is the program that
 // cmd/hooksaga builds, with all sagas of the repository, configured as its README shows; the peers are the modules below
-// bench/peers. A third process places the orders and plays the gateway: it answers a charge and then sends its signed
+// bench/peers, tuned for this, and those that look for work now and then also with their libraries' defaults. A third process places the orders and plays the gateway: it answers a charge and then sends its signed
 // webhook, as Stripe does. Contenders take turns, round by round, and every number is the median of its rounds.
 //
 // The closed loop has so many callers, each of whom places an order, waits until the webhook of its payment is
@@ -93,9 +93,9 @@ const (
 func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("loop", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	only := flags.String("only", "", "contenders: h hooksaga, r River, w watermill-sql, hk hooksaga on Kafka, k Watermill on Kafka; default all")
+	only := flags.String("only", "", "contenders: h hooksaga, r River, w watermill-sql, rd and wd the same with their defaults, hk hooksaga on Kafka, k Watermill on Kafka; default all")
 	measures := flags.String("measure", strings.Join([]string{measureClosed, measureE2E, measureGateway}, ","), "what to measure")
-	flags.IntVar(&o.orders, "orders", 6000, "orders of a closed loop")
+	flags.IntVar(&o.orders, "orders", 6000, "orders of a closed loop; fewer for a contender that takes minutes for them")
 	flags.IntVar(&o.callers, "callers", 32, "callers of a closed loop")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds; each number is the median of its rounds")
 	flags.IntVar(&o.rate, "rate", 100, "orders a second, end to end")

@@ -39,12 +39,13 @@ func (r *runner) closed(ctx context.Context, c contender) (reading, error) {
 		if err := r.profileBegins(ctx, t); err != nil {
 			return err
 		}
-		out, err := r.drill(ctx, t, drill{Orders: r.orders, Callers: r.callers, Patience: patience})
+		orders := c.orders(r.orders)
+		out, err := r.drill(ctx, t, drill{Orders: orders, Callers: r.callers, Patience: patience})
 		if err != nil {
 			return err
 		}
 		took := out.completed.Sub(time.Unix(0, out.Begun))
-		got = reading{rate: float64(r.orders) / took.Seconds(), used: out.each(r.orders), retried: out.Retried}
+		got = reading{rate: float64(orders) / took.Seconds(), used: out.each(orders), retried: out.Retried}
 		got.p50, got.p99, got.max = spread(between(out.Sent, out.Paid))
 		return r.profileEnds(ctx, t)
 	})
@@ -100,7 +101,7 @@ func (r *runner) slowGateway(ctx context.Context, c contender) (reading, error) 
 
 // with runs one trial, warmed up.
 func (r *runner) with(ctx context.Context, c contender, extra []setting, do func(*trial) error) (err error) {
-	t, err := r.begin(ctx, c, slices.Concat(extra, r.extra)...)
+	t, err := r.begin(ctx, c, slices.Concat(c.always, extra, r.extra)...)
 	if err != nil {
 		return err
 	}

@@ -61,16 +61,16 @@ func (r *runner) printMeasure(out io.Writer, m string) {
 		measureE2E:     fmt.Sprintf("end to end: %d orders/s for %s, median of %d; ms from order to completed", r.rate, r.during, r.rounds),
 		measureGateway: fmt.Sprintf("gateway of %s: %d orders/s for %s; ms from accepted order to the gateway's request", gatewayTime, r.gatewayRate, r.gatewayFor),
 	}[m]
-	fmt.Fprintf(out, "%s\n  %-18s %9s %9s %9s %9s   %s\n", title, "", "orders/s", "p50 ms", "p99 ms", "max ms", "CPU µs/order: contender + Postgres + load (+ Kafka)")
+	fmt.Fprintf(out, "%s\n  %-23s %9s %9s %9s %9s   %s\n", title, "", "orders/s", "p50 ms", "p99 ms", "max ms", "CPU µs/order: contender + Postgres + load (+ Kafka)")
 	for _, c := range r.contenders {
 		all := r.results[m+" "+c.letter]
 		if len(all) == 0 {
 			continue
 		}
 		g := median(all)
-		fmt.Fprintf(out, "  %-18s %9.0f %9.2f %9.2f %9.2f   %s\n", c.name, g.rate, ms(g.p50), ms(g.p99), ms(g.max), g.used)
+		fmt.Fprintf(out, "  %-23s %9.0f %9.2f %9.2f %9.2f   %s\n", c.name, g.rate, ms(g.p50), ms(g.p99), ms(g.max), g.used)
 		if m == measureE2E {
-			fmt.Fprintf(out, "  %-18s   p50 to accepted %.2f, to the gateway's request %.2f, to the acknowledged payment %.2f\n", "",
+			fmt.Fprintf(out, "  %-23s   p50 to accepted %.2f, to the gateway's request %.2f, to the acknowledged payment %.2f\n", "",
 				ms(g.steps.accepted), ms(g.steps.requested), ms(g.steps.paid))
 		}
 	}

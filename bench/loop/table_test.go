@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,14 +38,41 @@ func TestVerdicts(t *testing.T) {
 
 func TestTargetsAreAboutContenders(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{"": true}
+	measures := map[string][]string{}
 	for _, c := range contenders() {
-		known[c.letter] = true
+		if _, twice := measures[c.letter]; twice {
+			t.Errorf("two contenders are %q", c.letter)
+		}
+		measures[c.letter] = c.measures
 	}
 	for _, target := range targets() {
-		if !known[target.ours] || !known[target.its] || (target.atLeast == 0) == (target.atMost == 0) {
+		if !slices.Contains(measures[target.ours], target.measure) || target.its != "" && !slices.Contains(measures[target.its], target.measure) ||
+			(target.atLeast == 0) == (target.atMost == 0) {
 			t.Errorf("target %+v", target)
 		}
+	}
+}
+
+// The peers with their libraries' defaults are the same programs, and nothing is judged by them.
+func TestDefaultsAreBesideTheTuned(t *testing.T) {
+	t.Parallel()
+	by := map[string]contender{}
+	for _, c := range contenders() {
+		by[c.letter] = c
+	}
+	for letter, tuned := range map[string]string{"rd": "r", "wd": "w"} {
+		d := by[letter]
+		if d.dir != by[tuned].dir || d.dir == "" || d.settings != nil || !slices.Equal(d.always, []setting{"PEER_DEFAULTS=1"}) || by[tuned].always != nil {
+			t.Errorf("got %+v beside %+v", d, by[tuned])
+		}
+		for _, target := range targets() {
+			if target.ours == letter || target.its == letter {
+				t.Errorf("%s is judged by %s", target.what, letter)
+			}
+		}
+	}
+	if got := []int{by["r"].orders(6000), by["wd"].orders(6000), by["wd"].orders(10)}; !slices.Equal(got, []int{6000, 1000, 10}) {
+		t.Errorf("orders of r, wd, and wd where fewer are wanted: %v", got)
 	}
 }
 

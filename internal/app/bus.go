@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/hooksaga/hooksaga/internal/config"
 	"github.com/hooksaga/hooksaga/internal/engine"
 	"github.com/hooksaga/hooksaga/internal/relay"
+	"github.com/hooksaga/hooksaga/internal/stack"
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
@@ -80,6 +82,7 @@ func (n *node) bus(ctx context.Context, start func(func(context.Context)), defs 
 // handle is the Watermill handler of one saga. Nacked messages are handed in again by the sweep.
 func (n *node) handle(d saga.Definition) message.NoPublishHandlerFunc {
 	return func(m *message.Message) error {
+		stack.Grow() // the router makes a goroutine for each message
 		in, ok := m.Context().Value(inputKey{}).(*engine.Input)
 		if !ok || in.Saga.Name() != d.Name() {
 			return errors.New("app: a message that is no input of " + d.Name())
@@ -108,7 +111,7 @@ func (n *node) startKafka(ctx context.Context, start func(func(context.Context))
 		n.log.Warn("a record of the bus names no stored event", "position", h.Position, "event_id", h.ID)
 	})
 	start(hints.Run)
-	start(func(ctx context.Context) { n.addressed(ctx, hints, sweeps) })
+	start(engine.NewNearby(hints, sweeps).Run)
 	start(func(ctx context.Context) {
 		for ctx.Err() == nil {
 			if err := n.kafka(ctx, hints); err != nil && ctx.Err() == nil {
@@ -120,33 +123,6 @@ func (n *node) startKafka(ctx context.Context, start func(func(context.Context))
 			}
 		}
 	})
-}
-
-// addressed hands in what is for one instance of a saga that this process sweeps: outcomes and timers do not go over
-// the bus.
-func (n *node) addressed(ctx context.Context, hints *engine.Hints, sweeps map[string]*engine.Sweep) {
-	head, err := n.store.Head(ctx)
-	at := head.Position
-	for ctx.Err() == nil {
-		var page []eventstore.Event
-		if err == nil && n.store.Wait(ctx, at) == nil {
-			page, err = n.store.After(ctx, at, 512)
-		}
-		if err != nil {
-			n.log.Warn("cannot follow the store, the sweep does", "error", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
-			err = nil
-		}
-		for _, e := range page {
-			at = e.Position
-			if s := sweeps[saga.Addressee(e)]; e.To != "" && s != nil && s.Leading() {
-				_ = hints.Offer(ctx, engine.Hint{Position: e.Position, Source: e.Source, ID: e.ID}) // ends with ctx only
-			}
-		}
-	}
 }
 
 // kafka runs relay and subscriptions over one connection to Kafka, until ctx ends or one of them fails.
@@ -198,10 +174,15 @@ func (n *node) kafka(ctx context.Context, hints *engine.Hints) (err error) {
 }
 
 // subscriptions are the topics that this process's sagas hear of, by the name of the subscription: what providers sent,
-// and what hooksaga itself said. payments.completed is for others.
+// and what hooksaga itself said, where a saga listens to that: most wait for the outcomes of their own commands, which are
+// addressed to them. payments.completed is for others.
 func (n *node) subscriptions() map[string]string {
 	all, subscribed := map[string]string{}, map[string]bool{bus.TopicPaymentsCompleted: true}
-	for _, source := range append(n.providers(), eventstore.Self) {
+	sources := n.providers()
+	if slices.ContainsFunc(n.Sagas, hearsUs) {
+		sources = append(sources, eventstore.Self)
+	}
+	for _, source := range sources {
 		for _, topic := range n.config.TopicMap().Of(source) {
 			name := bus.SubscriptionName(source)
 			if _, taken := all[name]; taken {
@@ -213,6 +194,11 @@ func (n *node) subscriptions() map[string]string {
 		}
 	}
 	return all
+}
+
+// hearsUs reports whether events of hooksaga's own can be a saga's inputs, beside those that are addressed to it.
+func hearsUs(d saga.Definition) bool {
+	return slices.ContainsFunc(d.Patterns(), func(p eventstore.Pattern) bool { return p.Source == eventstore.Self || p.Source == "*" })
 }
 
 // hint is the Watermill handler of one topic: it keeps what a record says, and leaves the rest to the store.

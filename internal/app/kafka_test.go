@@ -15,9 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hooksaga/hooksaga/commands/charge"
 	"github.com/hooksaga/hooksaga/internal/config"
 	"github.com/hooksaga/hooksaga/internal/kafkatest"
 	"github.com/hooksaga/hooksaga/sagas"
+	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
 // serving starts a process that takes orders over Kafka, and returns where it listens and how to stop it.
@@ -131,14 +135,15 @@ func TestSubscriptionsHaveNamesOfTheirOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{App: &App{}, config: c}
-	got := n.subscriptions()
-	for name, topic := range map[string]string{"stripe-onStripeEvent": "integration-stripe-events", "orders-onOrdersEvent": "integration-orders-events", "hooksaga-onHooksagaEvent": "hooksaga.events"} {
-		if got[name] != topic {
-			t.Errorf("%s: got %q, want %q", name, got[name], topic)
-		}
+	ours := map[string]string{"stripe-onStripeEvent": "integration-stripe-events", "orders-onOrdersEvent": "integration-orders-events"}
+	n := &node{App: &App{Sagas: sagas.All()}, config: c}
+	if diff := cmp.Diff(ours, n.subscriptions()); diff != "" {
+		t.Error(diff)
 	}
-	if len(got) != 3 {
-		t.Errorf("got %v", got)
+	hears := saga.Map("hears-hooksaga", charge.Completed, charge.Create, func(saga.In[charge.Settlement]) charge.Payment { return charge.Payment{} })
+	n.Sagas = append(n.Sagas, hears)
+	ours["hooksaga-onHooksagaEvent"] = "hooksaga.events"
+	if diff := cmp.Diff(ours, n.subscriptions()); diff != "" {
+		t.Error(diff)
 	}
 }

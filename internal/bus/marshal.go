@@ -1,9 +1,9 @@
 package bus
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -31,11 +31,22 @@ func (Marshaler) Marshal(topic string, m *message.Message) (*sarama.ProducerMess
 	if m.Metadata.Get(kafka.UUIDHeaderKey) != "" {
 		return nil, fmt.Errorf("bus: metadata %s is Watermill's own", kafka.UUIDHeaderKey)
 	}
-	headers := make([]sarama.RecordHeader, 0, len(m.Metadata)+1)
-	headers = append(headers, sarama.RecordHeader{Key: []byte(kafka.UUIDHeaderKey), Value: []byte(m.UUID)})
-	for _, name := range slices.Sorted(maps.Keys(m.Metadata)) {
-		headers = append(headers, sarama.RecordHeader{Key: []byte(name), Value: []byte(m.Metadata[name])})
+	size := len(kafka.UUIDHeaderKey) + len(m.UUID)
+	for name, value := range m.Metadata {
+		size += len(name) + len(value)
 	}
+	headers := make([]sarama.RecordHeader, 0, len(m.Metadata)+1)
+	text := make([]byte, 0, size) // of all headers
+	piece := func(s string) []byte {
+		from := len(text)
+		text = append(text, s...)
+		return text[from:len(text):len(text)]
+	}
+	headers = append(headers, sarama.RecordHeader{Key: piece(kafka.UUIDHeaderKey), Value: piece(m.UUID)})
+	for name, value := range m.Metadata {
+		headers = append(headers, sarama.RecordHeader{Key: piece(name), Value: piece(value)})
+	}
+	slices.SortFunc(headers[1:], func(a, b sarama.RecordHeader) int { return bytes.Compare(a.Key, b.Key) })
 	return &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(keyOf(m)), Value: sarama.ByteEncoder(m.Payload), Headers: headers}, nil
 }
 

@@ -42,12 +42,15 @@ func (c Config) client() (*sarama.Config, error) {
 	s.Producer.Retry.Max = c.Retries
 	s.Producer.Retry.BackoffFunc = backoff
 	s.Producer.Return.Successes, s.Producer.Return.Errors = true, true
+	// Without this the first record of a call goes alone, and all that follow wait for its acknowledgement.
+	s.Producer.Flush.Frequency, s.Producer.Flush.Messages = time.Millisecond, 256
 
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	s.Consumer.Return.Errors = true
 	s.Consumer.Retry.Backoff = 500 * time.Millisecond
 	s.Consumer.MaxProcessingTime = 30 * time.Second
-	s.Consumer.Group.Rebalance.Timeout = c.Timeout // below Net.ReadTimeout: a join must be answered before it is given up
+	s.Consumer.Group.Heartbeat.Interval = time.Second // after which a member learns that another joins, who waits for it
+	s.Consumer.Group.Rebalance.Timeout = c.Timeout    // below Net.ReadTimeout: a join must be answered before it is given up
 	if err := c.TLS.apply(s); err != nil {
 		return nil, err
 	}

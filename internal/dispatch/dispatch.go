@@ -38,7 +38,8 @@ type Config struct {
 	// Grace is how long calls under way may go on when Run's context ends; 0 is 10 s.
 	Grace time.Duration
 	// Poll is how soon a command that another process has stored, or that has become due, is looked for while there is
-	// traffic; 0 is 20 ms. IdlePoll is the same without traffic; 0 is 250 ms.
+	// traffic; 0 is 20 ms. IdlePoll is the same without traffic, as long as a command is open; 0 is 250 ms. When none is,
+	// the next is looked for as soon as the store is seen to grow, which takes its RunPoll.
 	Poll, IdlePoll time.Duration
 
 	// Clock measures leases: how long ago a fixed moment was, suspended time included. Nil is Elapsed.

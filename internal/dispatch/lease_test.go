@@ -202,6 +202,11 @@ func TestABornClaimIsRunAtOnce(t *testing.T) {
 	worker.Start(row, []driver.Asker{asker})
 	w.step(d)
 	w.ended(c.ID, "charge.succeeded", "saga/order-payment/o_1")
+	stored, _, err := lifecycle.Frozen(w.row(c.ID))
+	sent := w.wire.sent()
+	if want := (posted{stored.Key, stored.Path, stored.Version, stored.Body}); err != nil || len(sent) != 1 || sent[0] != want {
+		t.Errorf("sent %+v, stored is %+v (%v)", sent, want, err)
+	}
 	if w.row(c.ID).Fence != 1 {
 		t.Error("it was claimed again")
 	}

@@ -2,10 +2,12 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hooksaga/hooksaga/eventstore/driver"
+	"github.com/hooksaga/hooksaga/internal/stack"
 )
 
 // Step claims commands that are due, as many as there are free workers, and hands them to the workers. Inline, it runs
@@ -104,6 +106,7 @@ func (d *Dispatcher) spawn(j *job, otherwise func() context.Context) bool {
 	d.flying++
 	d.mu.Unlock()
 	go func() {
+		stack.Grow()
 		defer d.land()
 		defer d.give()
 		d.attempt(calls, j)
@@ -151,36 +154,60 @@ func (d *Dispatcher) enter(s state) {
 	d.mu.Unlock()
 }
 
-// shortest pause between two looks, and the pause after an error.
+// shortest pause between two looks, the pause after an error, and the longest one. countEvery is how often at most it is
+// found out whether that may be taken.
 const (
-	pollBusy  = time.Millisecond
-	pollError = time.Second
+	pollBusy   = time.Millisecond
+	pollError  = time.Second
+	pollRest   = 2 * time.Second
+	countEvery = 5 * time.Second
 )
 
-// poll repeats Step: at once while there is work, then more and more slowly.
+// poll repeats Step: at once while there is work, then more and more slowly, and when no command is left, when the store
+// has grown: a command is stored with an event.
 func (d *Dispatcher) poll(ctx context.Context) {
 	pause := pollBusy
+	var open time.Time // when a command was last seen open
 	for ctx.Err() == nil {
 		progressed, err := d.Step(ctx)
+		moved := d.moved
 		switch {
 		case err != nil && ctx.Err() == nil:
 			d.log.WarnContext(ctx, "cannot claim commands", "error", err)
-			pause = pollError
+			pause, moved = pollError, nil
 		case progressed:
 			pause = pollBusy
 		default:
 			pause = min(2*pause, d.cfg.IdlePoll)
+			if pause < d.cfg.IdlePoll || time.Since(open) < countEvery {
+				break
+			}
+			if d.noneOpen(ctx) {
+				pause = max(pollRest, d.cfg.IdlePoll)
+			} else {
+				open = time.Now()
+			}
 		}
-		pause = d.sleep(ctx, pause)
+		pause = d.sleep(ctx, pause, moved)
 	}
 }
 
+// noneOpen reports whether the store holds no command that could be claimed here, now or when it is due. The pause that
+// follows is cut short by whatever is stored after Step has looked.
+func (d *Dispatcher) noneOpen(ctx context.Context) bool {
+	if len(d.names) == 0 {
+		return true
+	}
+	counts, err := d.rows.CountCommands(ctx)
+	return err == nil && !slices.ContainsFunc(counts, func(c driver.CommandCount) bool { return d.router.Handles(c.Name) })
+}
+
 // sleep waits for pause, or until it is woken. A store that grows cuts a long pause short, since what it has grown by may
-// be another process's commands. It returns what the next pause counts from.
-func (d *Dispatcher) sleep(ctx context.Context, pause time.Duration) time.Duration {
+// be another process's commands: to Poll, or, when there were none at all, to nothing. It returns what the next pause
+// counts from.
+func (d *Dispatcher) sleep(ctx context.Context, pause time.Duration, moved <-chan struct{}) time.Duration {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
-	moved := d.moved
 	for {
 		select {
 		case <-ctx.Done():
@@ -190,8 +217,11 @@ func (d *Dispatcher) sleep(ctx context.Context, pause time.Duration) time.Durati
 		case <-d.wake:
 			return pollBusy
 		case <-moved:
+			if pause > d.cfg.IdlePoll {
+				return d.cfg.Poll
+			}
 			moved = nil
-			if pause > d.cfg.Poll && pause < pollError {
+			if pause > d.cfg.Poll {
 				pause = d.cfg.Poll
 				timer.Reset(pause)
 			}
@@ -201,13 +231,8 @@ func (d *Dispatcher) sleep(ctx context.Context, pause time.Duration) time.Durati
 
 // watch tells sleep that the store grows.
 func (d *Dispatcher) watch(ctx context.Context) {
-	head, err := d.store.Head(ctx)
-	for p := head.Position; err == nil; p++ {
-		if err = d.store.Wait(ctx, p); err == nil {
-			signal(d.moved)
-		}
-	}
-	if ctx.Err() == nil {
-		d.log.WarnContext(ctx, "the dispatcher polls without watching the store", "error", err)
+	for p := d.store.Seen(); d.store.Wait(ctx, p) == nil; {
+		p = d.store.Seen() // before the signal, so that what comes after it has another one
+		signal(d.moved)
 	}
 }

@@ -57,9 +57,25 @@ func (d *Drain) Step(ctx context.Context) (progressed bool, err error) {
 	return progressed, nil
 }
 
-// Run repeats Step until ctx ends, often while there is something to do. Errors are logged and tried again.
+// drainRest is how many pauses at most the drain rests while the store does not grow.
+const drainRest = 5
+
+// Run repeats Step until ctx ends: at once while there is something to do, else when the store has grown, as it does with
+// all that puts an input into the queue or has it run again, but not before pause is over. Errors are logged and tried again.
 func (d *Drain) Run(ctx context.Context, pause time.Duration) {
-	repeat(ctx, pause, d.engine.Log, "drain", d.Step)
+	var seen eventstore.Position
+	rests := false
+	repeat(ctx, pause, d.engine.Log, "drain", func(ctx context.Context) (bool, error) {
+		if rests {
+			rest, cancel := context.WithTimeout(ctx, drainRest*pause)
+			defer cancel()
+			_ = d.engine.Store.Wait(rest, seen) // its one error is that the wait is over
+		}
+		seen = d.engine.Store.Seen()
+		progressed, err := d.Step(ctx)
+		rests = !progressed && err == nil
+		return progressed, err
+	})
 }
 
 // route takes an input that could not be routed and hands it in anew. Still unroutable, it is set aside again.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -15,6 +16,7 @@ type Hint struct {
 	Position eventstore.Position
 	Source   string
 	ID       string
+	First    bool // nobody else is told of it before: it need not be looked up whether it is decided
 }
 
 // Hints takes what the bus says, reads the events from the store, and hands them to every saga that wants them. It
@@ -29,6 +31,10 @@ type Hints struct {
 
 	floors map[string]eventstore.Position // what is at or below is decided, or from before the saga's activation
 	looked time.Time
+
+	// taken are the newest hints, by position modulo their number. What comes again is dropped: most do, once from the
+	// process that stored the event and once from the bus.
+	taken []Hint
 }
 
 // floorsEvery is how often the watermarks are read: they only rise, so older ones let more through and nothing wrong.
@@ -38,7 +44,7 @@ const floorsEvery = time.Second
 // at the same time; refused is told of a record that does not name a stored event.
 func NewHints(e *Engine, n, width int, refused func(Hint)) *Hints {
 	h := &Hints{engine: e, defs: e.Sagas, queue: make(chan Hint, n), refused: refused,
-		lanes: newLanes(width, e.Handle)}
+		lanes: newLanes(width, e.Handle), taken: make([]Hint, 2*n+1)}
 	for _, d := range e.Sagas {
 		h.wants = append(h.wants, Interest(d))
 	}
@@ -64,8 +70,10 @@ func (h *Hints) Step(ctx context.Context) (progressed bool, err error) {
 	if len(page) == 0 {
 		return false, nil
 	}
-	err = h.handle(ctx, page)
-	return true, errors.Join(err, h.lanes.reset())
+	if err = errors.Join(h.handle(ctx, page), h.lanes.reset()); err != nil {
+		clear(h.taken)
+	}
+	return true, err
 }
 
 // Run handles hints as they come, without waiting for inputs before it takes more, until ctx ends. Inputs that fail are
@@ -77,7 +85,11 @@ func (h *Hints) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case first := <-h.queue:
-			if err := h.handle(ctx, h.take([]Hint{first})); err != nil && ctx.Err() == nil {
+			err := h.handle(ctx, h.take([]Hint{first}))
+			if err != nil {
+				clear(h.taken)
+			}
+			if err != nil && ctx.Err() == nil {
 				h.engine.Log.Warn("hints from the bus were not handled, the sweep will find them", "error", err)
 			}
 		}
@@ -97,7 +109,9 @@ func (h *Hints) take(page []Hint) []Hint {
 	return page
 }
 
+// handle gets the inputs of a page under way. After an error nothing may be remembered: what comes again is another try.
 func (h *Hints) handle(ctx context.Context, page []Hint) error {
+	page = h.fresh(page)
 	events, err := h.read(ctx, page)
 	if err != nil {
 		return err
@@ -106,10 +120,11 @@ func (h *Hints) handle(ctx context.Context, page []Hint) error {
 		return err
 	}
 	for i, d := range h.defs {
-		for _, e := range events {
-			if e.Position <= h.floors[d.Name()] || !h.wants[i](e) {
-				continue
-			}
+		wanted, err := h.wanted(ctx, d, h.wants[i], events)
+		if err != nil {
+			return err
+		}
+		for _, e := range wanted {
 			if err := h.lanes.add(ctx, Prepare(d, e), func() {}); err != nil {
 				return err
 			}
@@ -119,6 +134,61 @@ func (h *Hints) handle(ctx context.Context, page []Hint) error {
 		return h.lanes.reset()
 	}
 	return nil
+}
+
+// fresh leaves out hints that were taken with an earlier page. One that names another event at its position is another
+// hint.
+func (h *Hints) fresh(page []Hint) []Hint {
+	left := page[:0]
+	for _, hint := range page {
+		if at := h.slot(hint); at.Position != hint.Position || at.Source != hint.Source || at.ID != hint.ID {
+			left = append(left, hint)
+		}
+	}
+	for _, hint := range left {
+		*h.slot(hint) = hint
+	}
+	return left
+}
+
+// slot is where a hint is remembered.
+func (h *Hints) slot(hint Hint) *Hint { return &h.taken[uint64(hint.Position)%uint64(len(h.taken))] }
+
+// hinted is an event of the store that a hint names.
+type hinted struct {
+	eventstore.Event
+	first bool
+}
+
+// wanted returns the events that a saga wants and that are not decided. What the bus tells of, the process that stored it
+// has mostly decided already: that is asked before the event is decoded.
+func (h *Hints) wanted(ctx context.Context, d saga.Definition, wants Interested, events []hinted) (left []eventstore.Event, err error) {
+	floor := h.floors[d.Name()]
+	var guards []string // of those that are to be asked for
+	for _, e := range events {
+		if e.Position > floor && !e.first && wants(e.Event) {
+			guards = append(guards, saga.DecisionID(d.Name(), e.Source, e.ID))
+		}
+	}
+	var handled []bool
+	if len(guards) > 0 {
+		if handled, err = h.engine.rows.Handled(ctx, guards); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range events {
+		if e.Position <= floor || !wants(e.Event) {
+			continue
+		}
+		if !e.first {
+			done := handled[0]
+			if handled = handled[1:]; done {
+				continue
+			}
+		}
+		left = append(left, e.Event)
+	}
+	return left, nil
 }
 
 // look reads the sagas' watermarks. A record that is at or below one is a redelivery, or older than the saga: a bus that is
@@ -140,33 +210,62 @@ func (h *Hints) look(ctx context.Context) error {
 }
 
 // read fetches the events that hints name, in position order, and refuses hints that name something else.
-func (h *Hints) read(ctx context.Context, page []Hint) (events []eventstore.Event, err error) {
-	slices.SortFunc(page, func(a, b Hint) int { return int(a.Position - b.Position) })
-	if _, err := h.engine.Store.Head(ctx); err != nil { // another process may have stored them
-		return nil, err
-	}
+func (h *Hints) read(ctx context.Context, page []Hint) (events []hinted, err error) {
+	slices.SortFunc(page, func(a, b Hint) int { return cmp.Compare(a.Position, b.Position) })
 	for len(page) > 0 {
-		first := page[0].Position
-		found, err := h.engine.Store.After(ctx, first-1, hintsPage)
+		first, n := page[0].Position, 1
+		for n < len(page) && page[n].Position < first+hintsPage {
+			n++
+		}
+		found, err := h.span(ctx, first, page[n-1].Position)
 		if err != nil {
 			return nil, err
 		}
-		at := map[eventstore.Position]eventstore.Event{}
-		for _, e := range found {
-			at[e.Position] = e
-		}
-		n := 0
-		for n < len(page) && page[n].Position < first+hintsPage {
-			hint := page[n]
-			n++
-			e, ok := at[hint.Position]
-			if !ok || e.Source != hint.Source || e.ID != hint.ID {
-				h.refused(hint)
-			} else if last := len(events) - 1; last < 0 || events[last].Position != e.Position {
-				events = append(events, e)
-			}
-		}
+		events = h.match(events, page[:n], found)
 		page = page[n:]
 	}
 	return events, nil
+}
+
+// span reads the events from first to last, as far as they are stored. What this process does not know of another may
+// have stored: the database is asked for its head before an event counts as missing, and only then.
+func (h *Hints) span(ctx context.Context, first, last eventstore.Position) (found []eventstore.Event, err error) {
+	for looked := false; first <= last; {
+		events, err := h.engine.Store.After(ctx, first-1, int(last-first)+1)
+		if err != nil {
+			return nil, err
+		}
+		if n := len(events); n > 0 { // what is in memory may end before last
+			found, first = append(found, events...), events[n-1].Position+1
+			continue
+		}
+		if looked {
+			break
+		}
+		looked = true
+		if _, err := h.engine.Store.Head(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// match adds the events that hints name, each once. Both are in position order.
+func (h *Hints) match(events []hinted, hints []Hint, found []eventstore.Event) []hinted {
+	for _, hint := range hints {
+		for len(found) > 0 && found[0].Position < hint.Position {
+			found = found[1:]
+		}
+		last := len(events) - 1
+		switch {
+		case len(found) == 0 || found[0].Position != hint.Position || found[0].Source != hint.Source || found[0].ID != hint.ID:
+			*h.slot(hint) = Hint{} // each time that it comes it is refused
+			h.refused(hint)
+		case last >= 0 && events[last].Position == hint.Position:
+			events[last].first = events[last].first || hint.First
+		default:
+			events = append(events, hinted{found[0], hint.First})
+		}
+	}
+	return events
 }

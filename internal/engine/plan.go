@@ -70,15 +70,9 @@ func (p *plan) decided(ctx context.Context, in *Input, dec saga.Decision) (parks
 		undo()
 		return err, nil
 	}
-	record := saga.Decided.New(saga.Recorded(dec, in.Event)).WithID(in.Guard)
-	if err := record.Err(); err != nil {
+	if err := p.record(in, dec); err != nil {
 		undo()
 		return err, nil
-	}
-	stream := "saga/" + p.id
-	p.batch.Events = append(p.batch.Events, ours(record, stream, in.Event, p.Now()))
-	for _, n := range dec.Events {
-		p.batch.Events = append(p.batch.Events, driver.Append{Event: n.Event, Expect: driver.Any, OnKnown: driver.Same})
 	}
 	if err := p.withdraw(ctx, dec); err != nil {
 		return nil, err
@@ -100,6 +94,19 @@ func (p *plan) decided(ctx context.Context, in *Input, dec saga.Decision) (parks
 	return nil, nil
 }
 
+// record adds what a decision says: the event that keeps it, and those that it publishes.
+func (p *plan) record(in *Input, dec saga.Decision) error {
+	record := saga.Decided.New(saga.Recorded(dec, in.Event)).WithID(in.Guard)
+	if err := record.Err(); err != nil {
+		return err
+	}
+	p.batch.Events = append(p.batch.Events, ours(record, "saga/"+p.id, in.Event, p.Now()))
+	for i := range dec.Events {
+		p.batch.Events = append(p.batch.Events, driver.Append{Event: dec.Events[i].Event, Expect: driver.Any, OnKnown: driver.Same})
+	}
+	return nil
+}
+
 func (p *plan) observe(in *Input, d saga.Disposition, reason string, escalated []string, dropped int) {
 	p.observed = append(p.observed, Observation{Saga: in.Saga.Name(), Disposition: d, Reason: reason, Escalated: escalated, Dropped: dropped})
 }
@@ -119,45 +126,55 @@ func (p *plan) mark() (undo func()) {
 
 // send adds commands: new ones are born, known ones joined, and what is done already is answered. An error parks the input.
 func (p *plan) send(cs []commands.Command) error {
-	for _, c := range cs {
-		change, changed := p.changes[c.ID]
-		row, known := p.known[c.ID]
-		if changed {
-			row = change.Command
+	for i := range cs {
+		change := p.changes[cs[i].ID]
+		_, known := p.known[cs[i].ID]
+		send := p.bear
+		if change != nil || known {
+			send = p.join
 		}
-		if (changed || known) && !lifecycle.SameArgs(c, row) {
-			return fmt.Errorf("command %s %s was asked for with other arguments", c.Name, c.ID)
+		if err := send(&cs[i]); err != nil {
+			return err
 		}
-		switch {
-		case changed && slices.ContainsFunc(p.askers[c.ID], func(a driver.Asker) bool { return a.Cause == c.Decision && a.Instance == c.Asker() }):
-			// The same decision asks twice for the same: once is enough.
-		case changed:
-			again := *change
-			again.Command.Askers++
-			put(&p.changes, c.ID, &again)
-			put(&p.askers, c.ID, append(slices.Clone(p.askers[c.ID]), lifecycle.Asked(c)))
-		case known && row.Status == driver.StatusDone:
-			p.answer(c, row)
-		case known:
-			join, asker := lifecycle.Join(row, c)
-			put(&p.changes, c.ID, &join)
-			put(&p.askers, c.ID, []driver.Asker{asker})
-		default:
-			if err := p.bear(c); err != nil {
-				return err
-			}
-		}
+	}
+	return nil
+}
+
+// join adds a command that is in the store, or that was asked for by this plan before.
+func (p *plan) join(c *commands.Command) error {
+	change, changed := p.changes[c.ID]
+	row := p.known[c.ID]
+	if changed {
+		row = change.Command
+	}
+	if !lifecycle.SameArgs(*c, row) {
+		return fmt.Errorf("command %s %s was asked for with other arguments", c.Name, c.ID)
+	}
+	switch {
+	case changed && slices.ContainsFunc(p.askers[c.ID], func(a driver.Asker) bool { return a.Cause == c.Decision && a.Instance == c.Asker() }):
+		// The same decision asks twice for the same: once is enough.
+	case changed:
+		again := *change
+		again.Command.Askers++
+		put(&p.changes, c.ID, &again)
+		put(&p.askers, c.ID, append(slices.Clone(p.askers[c.ID]), lifecycle.Asked(*c)))
+	case row.Status == driver.StatusDone:
+		p.answer(*c, row)
+	default:
+		join, asker := lifecycle.Join(row, *c)
+		put(&p.changes, c.ID, &join)
+		put(&p.askers, c.ID, []driver.Asker{asker})
 	}
 	return nil
 }
 
 // bear adds a command that nobody has asked for before: frozen, where this process talks to the gateway, and claimed,
 // where it has a free worker for it.
-func (p *plan) bear(c commands.Command) error {
+func (p *plan) bear(c *commands.Command) error {
 	var request *commands.Request
 	var lease time.Duration
 	if p.Router != nil && p.Router.Handles(c.Name) {
-		req, frozen, err := p.Router.Freeze(c)
+		req, frozen, err := p.Router.Freeze(*c)
 		if err != nil {
 			return fmt.Errorf("freeze %s: %w", c.Name, err)
 		}
@@ -169,12 +186,12 @@ func (p *plan) bear(c commands.Command) error {
 			lease = p.Lease
 		}
 	}
-	change, err := lifecycle.Born(c, request, lease)
+	change, err := lifecycle.Born(*c, request, lease)
 	if err != nil {
 		return err
 	}
 	put(&p.changes, c.ID, &change)
-	put(&p.askers, c.ID, []driver.Asker{lifecycle.Asked(c)})
+	put(&p.askers, c.ID, []driver.Asker{lifecycle.Asked(*c)})
 	return nil
 }
 
@@ -278,8 +295,8 @@ func (p *plan) stored(v driver.Verdict) {
 	if p.after.revision = p.before.revision + 1; p.id != "" {
 		p.cache.put(p.id, p.after)
 	}
-	for id, r := range p.reserved {
-		r.Start(lifecycle.Stored(*p.changes[id], v.Recorded), p.askers[id])
+	for _, id := range slices.Sorted(maps.Keys(p.reserved)) {
+		p.reserved[id].Start(lifecycle.Stored(*p.changes[id], v.Recorded), p.askers[id])
 	}
 	clear(p.reserved)
 	for _, o := range p.observed {

@@ -40,6 +40,7 @@ type Sweep struct {
 	lease     driver.Lease
 	renew     time.Time           // by this process's clock, well before the lease ends
 	at        eventstore.Position // read up to here
+	ahead     ahead
 	lanes     *lanes
 	flights   flights
 	persisted eventstore.Position
@@ -94,24 +95,12 @@ func (s *Sweep) advance(ctx context.Context) (progressed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	events, err := s.engine.Store.After(ctx, s.at, s.Batch)
+	events, last, err := s.page(ctx, until)
 	if err != nil {
 		return false, err
 	}
-	var inputs []*Input
-	last := s.at
-	for _, e := range events {
-		if e.Position > until {
-			break
-		}
-		if e.Position != last+1 {
-			return false, cmp.Or(s.engine.Store.Whole(ctx, last), driver.ErrCorrupt)
-		}
-		if last = e.Position; s.interested(e) {
-			inputs = append(inputs, Prepare(s.saga, e))
-		}
-	}
-	if inputs, err = s.undecided(ctx, inputs); err != nil {
+	inputs, err := s.undecided(ctx, events)
+	if err != nil {
 		return false, err
 	}
 	for _, in := range inputs {
@@ -213,26 +202,29 @@ func (s *Sweep) reach(ctx context.Context) (eventstore.Position, error) {
 	return until, nil
 }
 
-// undecided leaves out what is decided or queued already, where others hand inputs in as well.
-func (s *Sweep) undecided(ctx context.Context, inputs []*Input) ([]*Input, error) {
-	if s.Grace <= 0 || len(inputs) == 0 {
-		return inputs, nil
-	}
-	guards := make([]string, len(inputs))
-	for i, in := range inputs {
-		guards[i] = in.Guard
-	}
-	handled, err := s.engine.rows.Handled(ctx, guards)
-	if err != nil {
-		return nil, err
-	}
-	left := inputs[:0:0]
-	for i, in := range inputs {
-		if !handled[i] {
-			left = append(left, in)
+// missing is the error of a hole behind a position.
+func (s *Sweep) missing(ctx context.Context, last eventstore.Position) error {
+	return cmp.Or(s.engine.Store.Whole(ctx, last), driver.ErrCorrupt)
+}
+
+// undecided makes inputs of events, but for those that are decided or queued already, where others hand inputs in as well.
+func (s *Sweep) undecided(ctx context.Context, events []eventstore.Event) (inputs []*Input, err error) {
+	handled := make([]bool, len(events))
+	if s.Grace > 0 && len(events) > 0 {
+		guards := make([]string, len(events))
+		for i, e := range events {
+			guards[i] = saga.DecisionID(s.saga.Name(), e.Source, e.ID)
+		}
+		if handled, err = s.engine.rows.Handled(ctx, guards); err != nil {
+			return nil, err
 		}
 	}
-	return left, nil
+	for i, e := range events {
+		if !handled[i] {
+			inputs = append(inputs, Prepare(s.saga, e))
+		}
+	}
+	return inputs, nil
 }
 
 // persist writes the watermark, now and then while it moves, and when it comes to rest.
@@ -280,19 +272,23 @@ func (s *Sweep) Run(ctx context.Context) {
 // next advances and, where nothing else hands inputs in, waits for more. It reports false when there is reason to rest.
 func (s *Sweep) next(ctx context.Context) (bool, error) {
 	progressed, err := s.advance(ctx)
+	if err == nil && s.lease.Fence > 0 && s.Grace > 0 {
+		err = s.readAhead(ctx)
+	}
 	if err != nil || s.lease.Fence == 0 {
 		return false, err
 	}
 	if err := s.persist(ctx, !progressed); err != nil || progressed || s.Grace > 0 {
 		return progressed, err
 	}
-	wait := s.TTL / 6
+	wait := s.renew.Sub(s.engine.Now())
 	if s.at > s.persisted { // come back to write the watermark, or for what has failed
 		wait = min(wait, persistEvery)
 	}
 	idle, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	return s.engine.Store.Wait(idle, s.at) == nil, nil
+	_ = s.engine.Store.Wait(idle, s.at) // its one error is that the wait is over
+	return true, nil
 }
 
 // pause is how long to rest when there is nothing to do: the lease of another, a newer definition, or the grace.

@@ -43,6 +43,7 @@ func (r *Relay) publish(ctx context.Context) error {
 	for n, topic := range order {
 		calls.Go(func() { errs[n] = r.call(ctx, topic, byTopic[topic]) })
 	}
+	calls.Go(func() { r.ahead(ctx) })
 	r.keepLease(ctx, &calls)
 	for n, topic := range order {
 		r.report(ctx, topic, byTopic[topic], errs[n])
@@ -77,7 +78,10 @@ func (r *Relay) keepLease(ctx context.Context, calls *sync.WaitGroup) {
 func (r *Relay) call(ctx context.Context, topic string, which []int) error {
 	messages := make([]*message.Message, len(which))
 	for n, i := range which {
-		messages[n] = r.form(r.head, r.batch[i].event)
+		if messages[n] = r.batch[i].message; messages[n] == nil {
+			messages[n] = r.form(r.head, r.batch[i].event)
+		}
+		r.batch[i].message = nil
 		messages[n].SetContext(ctx)
 	}
 	err := r.pub.Publish(topic, messages...)

@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -64,14 +65,16 @@ type Relay struct {
 	stored  eventstore.Position // the checkpoint
 	saved   time.Time           // when it was stored
 	batch   []outgoing          // events after done, some of them acknowledged
+	next    []outgoing          // events that follow on the batch, read while it was published
 	refused bool                // the last failure of publishing was logged
 }
 
 // outgoing is an event on its way.
 type outgoing struct {
-	event eventstore.Event
-	topic string // "" where it stays in the store
-	acked bool
+	event   eventstore.Event
+	topic   string           // "" where it stays in the store
+	message *message.Message // made ahead, for one attempt; nil: it is to be made
+	acked   bool
 }
 
 // New returns a relay that has not touched the store yet. observer may be nil.
@@ -152,7 +155,7 @@ func (r *Relay) begin(ctx context.Context, lease driver.Lease) (bool, error) {
 			r.stored = row.Watermark
 		}
 	}
-	r.head, r.lease, r.held, r.batch = head, lease, true, nil
+	r.head, r.lease, r.held, r.batch, r.next = head, lease, true, nil, nil
 	r.done = max(r.stored, head.Floor) // what is pruned cannot be published any more
 	r.saved = r.config.Now()
 	r.observer.Leading(true)
@@ -164,33 +167,72 @@ func (r *Relay) lose() {
 	if r.held {
 		r.observer.Leading(false)
 	}
-	r.held, r.batch = false, nil
+	r.held, r.batch, r.next = false, nil, nil
 }
 
-// fill reads the next batch, unless something of the last one is left.
-func (r *Relay) fill(ctx context.Context) error {
+// fill reads the next batch, unless something of the last one is left or the next one was read with it.
+func (r *Relay) fill(ctx context.Context) (err error) {
 	if len(r.batch) > 0 {
 		return nil
 	}
-	events, err := r.store.After(ctx, r.done, r.config.Batch)
-	if err != nil {
-		return fmt.Errorf("relay: read after %d: %w", r.done, err)
+	if r.batch, r.next = r.next, nil; len(r.batch) > 0 {
+		return nil
 	}
+	if r.batch, err = r.read(ctx, r.done); errors.Is(err, eventstore.ErrCorrupt) {
+		if pruned, err := r.skipPruned(ctx); err != nil || pruned {
+			return err
+		}
+	}
+	return err
+}
+
+// read returns the events that follow on a position, none if there are none. Its error matches eventstore.ErrCorrupt
+// where one is missing in between.
+func (r *Relay) read(ctx context.Context, after eventstore.Position) ([]outgoing, error) {
+	events, err := r.store.After(ctx, after, r.config.Batch)
+	if err != nil {
+		return nil, fmt.Errorf("relay: read after %d: %w", after, err)
+	}
+	batch := make([]outgoing, len(events))
 	for i, e := range events {
-		if want := r.done + eventstore.Position(i) + 1; e.Position != want {
-			r.batch = nil
-			if pruned, err := r.skipPruned(ctx); err != nil || pruned {
-				return err
-			}
-			return fmt.Errorf("relay: %w: position %d is missing, %d follows", eventstore.ErrCorrupt, want, e.Position)
+		if want := after + eventstore.Position(i) + 1; e.Position != want {
+			return nil, fmt.Errorf("relay: %w: position %d is missing, %d follows", eventstore.ErrCorrupt, want, e.Position)
 		}
 		topic, ok := r.topics.Topic(e)
 		if !ok {
 			topic = ""
 		}
-		r.batch = append(r.batch, outgoing{event: e, topic: topic, acked: topic == ""})
+		batch[i] = outgoing{event: e, topic: topic, acked: topic == ""}
 	}
-	return nil
+	return batch, nil
+}
+
+// aheadBytes bounds what is read ahead: behind a batch of bodies as large as this together, nothing is.
+const aheadBytes = 16 << 20
+
+// ahead reads what follows on a full batch and makes the messages, while the batch is being published: reading and
+// publishing each wait for somebody else most of the time. What goes wrong goes wrong again when the batch is due.
+func (r *Relay) ahead(ctx context.Context) {
+	if len(r.batch) < r.config.Batch || r.next != nil {
+		return
+	}
+	bytes := 0
+	for i := range r.batch {
+		bytes += len(r.batch[i].event.Body)
+	}
+	if bytes > aheadBytes {
+		return
+	}
+	next, err := r.read(ctx, r.batch[len(r.batch)-1].event.Position)
+	if err != nil {
+		return
+	}
+	for i := range next {
+		if !next[i].acked {
+			next[i].message = r.form(r.head, next[i].event)
+		}
+	}
+	r.next = next
 }
 
 // skipPruned goes on behind events that were pruned while they waited to be published, and reports whether there are any.
@@ -203,7 +245,7 @@ func (r *Relay) skipPruned(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	r.log.LogAttrs(ctx, slog.LevelError, "Events Pruned Before They Were Published", slog.Int64("after", int64(r.done)), slog.Int64("until", int64(head.Floor)))
-	r.done, r.head = head.Floor, head
+	r.done, r.head, r.next = head.Floor, head, nil
 	return true, nil
 }
 

@@ -153,21 +153,15 @@ func (n *node) relays(r *relay.Relay) func(context.Context) (bool, error) {
 	}
 }
 
-// addressed hands in what is for one instance of a saga that this process sweeps, as serve does with Kafka: outcomes and
-// timers do not go over the bus.
-func (n *node) addressed(sweeps map[string]*engine.Sweep) func(context.Context) (bool, error) {
-	head, err := n.store.Head(n.ctx)
-	if err != nil {
-		n.fail("%s cannot read the head: %v", n.name(), err)
-	}
-	at := head.Position
-	return func(ctx context.Context) (progressed bool, err error) {
-		page, err := n.store.After(ctx, at, 64)
-		for _, e := range page {
-			if s := sweeps[addressee(e)]; s != nil && s.Leading() && !n.offer(engine.Hint{Position: e.Position, Source: e.Source, ID: e.ID}) {
-				return progressed, nil
-			}
-			at, progressed = e.Position, true
+// nearby steps the engine's, which stops where hints are full: there is nobody else to take some.
+func (n *node) nearby(e *engine.Nearby) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, time.Nanosecond)
+		defer cancel()
+		progressed, err := e.Step(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			n.count("hints are full")
+			err = nil
 		}
 		return progressed, err
 	}

@@ -101,7 +101,7 @@ func (n *node) start(build string) {
 		loop{"timers", timers.New(n.store, n.now, log, nil).Step}, loop{"overdue", engine.NewOverdue(n.engine).Step},
 		loop{"dispatch", n.dispatcher.Step}, n.relay(w.routes()))
 	if n.kafka {
-		n.loops = append(n.loops, loop{"hints", n.hints.Step}, loop{"addressed", n.addressed(sweeps)})
+		n.loops = append(n.loops, loop{"hints", n.hints.Step}, loop{"nearby", n.nearby(engine.NewNearby(n.hints, sweeps))})
 	}
 	n.listen(router)
 }

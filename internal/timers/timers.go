@@ -96,32 +96,50 @@ func (t *Timers) fire(row driver.Timer, correlation string) driver.Batch {
 	}
 }
 
-// How often the store is asked for timers that other processes have armed.
-const lookEvery = 250 * time.Millisecond
+// How often the store is asked for timers: while it grows, since what it grows by may have armed one; and while it does
+// not, for the case that the database's clock was set.
+const (
+	lookEvery = 250 * time.Millisecond
+	lookAtAll = 2 * time.Second
+)
 
-// Run repeats Step until ctx ends.
+// Run repeats Step until ctx ends: at once while something fires, else when the next timer is due, or when the store has
+// grown. A process runs the store's RunPoll beside it: timers that other processes arm are seen within lookAtAll without.
 func (t *Timers) Run(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		pause := lookEvery
+	for ctx.Err() == nil {
+		seen, looked := t.store.Seen(), time.Now()
 		progressed, err := t.Step(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			t.log.Error("firing timers failed, will be tried again", "error", err)
-			pause = time.Second
-		case progressed:
-			pause = 0
-		case t.wait >= 0:
-			pause = min(pause, t.wait)
+			sleep(ctx, time.Second)
+		case !progressed:
+			t.rest(ctx, seen, looked)
 		}
-		timer.Reset(pause)
+	}
+}
+
+// rest waits until the next timer is due, but no longer than lookAtAll. It ends sooner if the store grows beyond what was
+// seen, lookEvery after the last look.
+func (t *Timers) rest(ctx context.Context, seen eventstore.Position, looked time.Time) {
+	longest := lookAtAll
+	if t.wait >= 0 {
+		longest = min(longest, t.wait)
+	}
+	idle, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	if t.store.Wait(idle, seen) == nil {
+		sleep(idle, lookEvery-time.Since(looked))
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }

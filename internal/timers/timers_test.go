@@ -1,9 +1,12 @@
 package timers_test
 
 import (
+	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,4 +106,105 @@ func TestARowThatStayedBehindIsRemovedAndDoesNotFireAgain(t *testing.T) {
 	if got := fired(t, s); len(got) != 1 {
 		t.Errorf("got %q", got)
 	}
+}
+
+// armed is a database with one timer, on the bubble's clock, that counts who looks.
+type armed struct {
+	driver.Store
+	mu       sync.Mutex
+	due      time.Time // zero: none
+	position driver.Position
+	looks    int
+	fired    time.Time
+}
+
+func (a *armed) DueTimers(context.Context, int) ([]driver.Timer, time.Duration, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.looks++
+	switch wait := time.Until(a.due); {
+	case a.due.IsZero():
+		return nil, -1, nil
+	case wait > 0:
+		return nil, wait, nil
+	default:
+		return []driver.Timer{{ID: "t", Saga: "lending", Instance: "lending/k", Name: "overdue", Armed: "e", Due: a.due}}, -1, nil
+	}
+}
+
+func (a *armed) Instances(context.Context, []string) ([]driver.Instance, error) { return nil, nil }
+
+func (a *armed) Head(context.Context) (driver.Head, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return driver.Head{Position: a.position}, nil
+}
+
+func (a *armed) Commit(_ context.Context, batches []driver.Batch) ([]driver.Verdict, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	verdicts := make([]driver.Verdict, len(batches))
+	for i := range batches {
+		a.position++
+		verdicts[i].Places = []driver.Place{{Position: a.position, Version: 1}}
+	}
+	a.due, a.fired = time.Time{}, time.Now()
+	return verdicts, nil
+}
+
+// arm is what another process does.
+func (a *armed) arm(after time.Duration) (due time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.position++
+	a.due = time.Now().Add(after)
+	return a.due
+}
+
+func (a *armed) last() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fired
+}
+
+func (a *armed) looked() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.looks
+}
+
+// Run looks when a timer is due and when the store grows, and hardly ever otherwise.
+func TestRunWakesForWhatIsDueAndForWhatIsArmed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := &armed{}
+		s := eventstore.New(db, eventstore.Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { s.RunPoll(ctx, func(err error) { t.Error(err) }) })
+		running.Go(func() { timers.New(s, time.Now, slog.New(slog.DiscardHandler), nil).Run(ctx) })
+		<-time.After(time.Minute)
+		if n := db.looked(); n > 31 { // every two seconds
+			t.Errorf("it looked %d times in a minute for nothing", n)
+		}
+		for _, after := range []time.Duration{0, 30 * time.Millisecond, 300 * time.Millisecond, 10 * time.Second, time.Hour} {
+			due := db.arm(after)
+			<-time.After(after + time.Second)
+			late := db.last().Sub(due)
+			if least := min(250*time.Millisecond, after); late < 0 || late > 250*time.Millisecond-least {
+				t.Errorf("a timer that another process has armed for %s fired %s late", after, late)
+			}
+			<-time.After(30 * time.Second)
+		}
+		before := db.looked()
+		for range 400 {
+			db.arm(time.Hour)
+			<-time.After(25 * time.Millisecond)
+		}
+		if n := db.looked() - before; n < 30 || n > 42 { // every 250 ms
+			t.Errorf("it looked %d times in ten seconds while the store grew", n)
+		}
+		cancel()
+		running.Wait()
+	})
 }

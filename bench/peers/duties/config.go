@@ -2,6 +2,7 @@ package duties
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -20,6 +21,8 @@ type Config struct {
 
 	// Look is how often the peer looks for work at most; 0: the peer's choice.
 	Look time.Duration
+	// Defaults leaves how the peer's library looks for work to the library, whatever Look says.
+	Defaults bool
 }
 
 // FromEnvironment reads the configuration. The error names everything that is missing.
@@ -35,13 +38,15 @@ func FromEnvironment() (c Config, err error) {
 		Listen: need("PEER_LISTEN"), Database: need("PEER_DATABASE"), Kafka: os.Getenv("PEER_KAFKA"), StripeBase: need("STRIPE_API_BASE"),
 		StripeKey: need("STRIPE_KEY"), StripeSecret: need("STRIPE_WEBHOOK_SECRET"), OrdersSecret: need("ORDERS_WEBHOOK_SECRET"),
 	}
-	if n := os.Getenv("PEER_WORKERS"); n != "" {
-		workers, bad := strconv.Atoi(n)
-		c.Workers, err = workers, errors.Join(err, bad)
+	given := func(name string, parse func(string) error) {
+		if v := os.Getenv(name); v != "" {
+			if bad := parse(v); bad != nil {
+				err = errors.Join(err, fmt.Errorf("%s: %w", name, bad))
+			}
+		}
 	}
-	if d := os.Getenv("PEER_LOOK"); d != "" {
-		look, bad := time.ParseDuration(d)
-		c.Look, err = look, errors.Join(err, bad)
-	}
+	given("PEER_WORKERS", func(v string) (bad error) { c.Workers, bad = strconv.Atoi(v); return bad })
+	given("PEER_LOOK", func(v string) (bad error) { c.Look, bad = time.ParseDuration(v); return bad })
+	given("PEER_DEFAULTS", func(v string) (bad error) { c.Defaults, bad = strconv.ParseBool(v); return bad })
 	return c, err
 }

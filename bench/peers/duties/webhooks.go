@@ -72,8 +72,43 @@ func (o Order) Args() []any {
 
 const maxBody = 1 << 20
 
-// Serve takes webhooks for the shop until ctx ends, and answers 200 when the shop has stored them.
-func Serve(ctx context.Context, c Config, shop Shop, log *slog.Logger) error {
+// stopGrace is how long work under way may take when the peer is told to stop.
+const stopGrace = 10 * time.Second
+
+// Serve takes webhooks for the shop until ctx ends, and answers 200 when the shop has stored them. Then it has stop end
+// the peer's work, for which its context allows 10 s.
+func Serve(ctx context.Context, c Config, shop Shop, log *slog.Logger, stop func(context.Context) error) error {
+	served := serve(ctx, c, shop, log)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	defer cancel()
+	return errors.Join(served, stop(ending))
+}
+
+// Router is what Serve needs of a message.Router, by which two of the peers run their work.
+type Router interface {
+	Run(context.Context) error
+	Running() chan struct{}
+	Close() error
+}
+
+// ServeRouted is Serve for a peer whose work a router does: it starts the router first, and closes it last.
+func ServeRouted(ctx context.Context, c Config, shop Shop, log *slog.Logger, router Router) error {
+	routed := make(chan error, 1)
+	go func() { routed <- router.Run(context.WithoutCancel(ctx)) }()
+	select {
+	case <-router.Running():
+	case err := <-routed:
+		return err
+	}
+	return Serve(ctx, c, shop, log, func(context.Context) error {
+		if err := router.Close(); err != nil {
+			return err
+		}
+		return <-routed
+	})
+}
+
+func serve(ctx context.Context, c Config, shop Shop, log *slog.Logger) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("POST /webhooks/orders", handle(log, func(r *http.Request, body []byte) error {

@@ -39,6 +39,8 @@ func signStripe(body string) string {
 	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(body), Secret: testStripeSecret, Timestamp: time.Now()}).Header
 }
 
+var errStopped = errors.New("stopped")
+
 // told is a shop that keeps what it is told.
 type told struct {
 	orders   []Order
@@ -73,7 +75,8 @@ func TestWebhooks(t *testing.T) {
 	shop := &told{}
 	served := make(chan error, 1)
 	go func() {
-		served <- Serve(ctx, Config{Listen: address, StripeSecret: testStripeSecret, OrdersSecret: testOrdersSecret}, shop, slog.New(slog.DiscardHandler))
+		served <- Serve(ctx, Config{Listen: address, StripeSecret: testStripeSecret, OrdersSecret: testOrdersSecret}, shop, slog.New(slog.DiscardHandler),
+			func(context.Context) error { return errStopped })
 	}()
 	for ready := false; !ready; {
 		res, err := http.Get("http://" + address + "/readyz")
@@ -115,8 +118,8 @@ func TestWebhooks(t *testing.T) {
 		t.Errorf("a shop that fails: got %d, want 503", status)
 	}
 	cancel()
-	if err := <-served; err != nil {
-		t.Error(err)
+	if err := <-served; !errors.Is(err, errStopped) {
+		t.Errorf("got %v, and the work was not stopped", err)
 	}
 	if len(shop.orders) != 1 || shop.orders[0] != (Order{"ordevt_1", "o_1", "cus_1", 700, "usd", "pm_card_visa"}) {
 		t.Errorf("orders: %+v", shop.orders)

@@ -6,12 +6,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,7 +21,7 @@ import (
 	"github.com/hooksaga/hooksaga/bench/peers/duties"
 )
 
-// The settings of River. LISTEN/NOTIFY is on.
+// What is not River's default. LISTEN/NOTIFY is on, as it is by default.
 const (
 	// fetchCooldown is how long River waits between two fetches of jobs, if bench/loop does not say. Its default of 100 ms
 	// is what an order would wait twice. With less than this it fetches fewer jobs at a time, which costs more for each;
@@ -37,81 +35,43 @@ const (
 	connections = 24
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "river:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(duties.Run(context.Background(), "river", run)) }
 
-func run(ctx context.Context) error {
-	config, err := duties.FromEnvironment()
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	pool, err := connect(ctx, config.Database)
+func run(ctx context.Context, config duties.Config, log *slog.Logger) error {
+	pool, err := duties.Connect(ctx, config, connections)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	jobs := river.NewWorkers()
-	river.AddWorker(jobs, &charging{charger: duties.NewCharger(config), pool: pool})
-	river.AddWorker(jobs, &completing{pool: pool})
-	if config.Workers == 0 {
-		config.Workers = workers
-	}
-	if config.Look == 0 {
-		config.Look = fetchCooldown
-	}
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: config.Workers}},
-		Workers:           jobs,
-		FetchCooldown:     config.Look,
-		FetchPollInterval: fetchPoll,
-		Logger:            log,
-	})
-	if err != nil {
-		return err
-	}
-	if err := client.Start(context.WithoutCancel(ctx)); err != nil { // stopped in order below
-		return err
-	}
-	served := duties.Serve(ctx, config, &shop{pool: pool, client: client}, log)
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	if err := client.Stop(ending); err != nil {
-		return err
-	}
-	return served
-}
-
-// connect opens the pool and makes the tables of River and of the shop.
-func connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, err
-	}
-	config.MaxConns = connections
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, err
-	}
 	migrator, err := rivermigrate.New(riverpgxv5.New(pool), nil)
-	if err == nil {
-		_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	}
-	if err == nil {
-		_, err = pool.Exec(ctx, duties.Schema)
-	}
 	if err != nil {
-		pool.Close()
-		return nil, err
+		return err
 	}
-	return pool, nil
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return err
+	}
+	work := duties.NewWork(config, func(ctx context.Context, statement string, args ...any) error {
+		_, err := pool.Exec(ctx, statement, args...)
+		return err
+	})
+	settings := &river.Config{
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cmp.Or(config.Workers, workers)}},
+		Workers: river.NewWorkers(),
+		Logger:  log,
+	}
+	river.AddWorker(settings.Workers, &charging{work: work})
+	river.AddWorker(settings.Workers, &completing{work: work})
+	if !config.Defaults {
+		settings.FetchCooldown, settings.FetchPollInterval = cmp.Or(config.Look, fetchCooldown), fetchPoll
+	}
+	client, err := river.NewClient(riverpgxv5.New(pool), settings)
+	if err != nil {
+		return err
+	}
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil { // stopped in order: after the webhooks
+		return err
+	}
+	return duties.Serve(ctx, config, &shop{pool: pool, client: client}, log, client.Stop)
 }
 
 // shop stores what webhooks say, as jobs.
@@ -168,28 +128,21 @@ func unique() river.InsertOpts {
 // charging charges. River's own completer finishes its jobs in batches, which is cheaper than a transaction for each.
 type charging struct {
 	river.WorkerDefaults[chargeArgs]
-	charger *duties.Charger
-	pool    *pgxpool.Pool
+	work *duties.Work
 }
 
 // Work implements river.Worker.
 func (w *charging) Work(ctx context.Context, job *river.Job[chargeArgs]) error {
-	intent, err := w.charger.Charge(ctx, job.Args.Order)
-	if err != nil {
-		return err
-	}
-	_, err = w.pool.Exec(ctx, duties.SetCharged, job.Args.Order.ID, intent)
-	return err
+	return w.work.Charge(ctx, job.Args.Order)
 }
 
 // completing completes.
 type completing struct {
 	river.WorkerDefaults[completeArgs]
-	pool *pgxpool.Pool
+	work *duties.Work
 }
 
 // Work implements river.Worker.
 func (w *completing) Work(ctx context.Context, job *river.Job[completeArgs]) error {
-	_, err := w.pool.Exec(ctx, duties.SetCompleted, job.Args.Order)
-	return err
+	return w.work.Complete(ctx, job.Args.Order)
 }

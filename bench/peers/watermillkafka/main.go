@@ -10,12 +10,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -31,6 +28,8 @@ const (
 	// partitions of each topic: a subscription handles one message of a partition at a time, and batches what it reads.
 	partitions  = 16
 	connections = 24
+
+	closeTimeout = 10 * time.Second // for what is under way
 )
 
 // The topics.
@@ -42,33 +41,20 @@ const (
 // keyName is the metadata by which messages are spread over partitions.
 const keyName = "order"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "watermillkafka:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(duties.Run(context.Background(), "watermillkafka", run)) }
 
-func run(ctx context.Context) error {
-	config, err := duties.FromEnvironment()
-	if err == nil && config.Kafka == "" {
-		err = errors.New("PEER_KAFKA is not set")
+func run(ctx context.Context, config duties.Config, log *slog.Logger) error {
+	if config.Kafka == "" {
+		return errors.New("PEER_KAFKA is not set")
 	}
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	pool, err := connect(ctx, config.Database)
+	pool, err := duties.Connect(ctx, config, connections)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
 	bus := bus{brokers: strings.Split(config.Kafka, ","), log: watermill.NewSlogLogger(log),
 		marshaler: kafka.NewWithPartitioningMarshaler(func(_ string, m *message.Message) (string, error) { return m.Metadata.Get(keyName), nil })}
-	router, err := bus.route(pool, duties.NewCharger(config))
+	router, err := bus.route(pool, config)
 	if err != nil {
 		return err
 	}
@@ -77,38 +63,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = publisher.Close() }()
-	routed := make(chan error, 1)
-	go func() { routed <- router.Run(context.WithoutCancel(ctx)) }() // closed in order below
-	select {
-	case <-router.Running():
-	case err := <-routed:
-		return err
-	}
-	served := duties.Serve(ctx, config, &shop{pool: pool, publisher: publisher}, log)
-	if err := router.Close(); err != nil {
-		return err
-	}
-	if err := <-routed; err != nil {
-		return err
-	}
-	return served
-}
-
-func connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, err
-	}
-	config.MaxConns = connections
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := pool.Exec(ctx, duties.Schema); err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return pool, nil
+	return duties.ServeRouted(ctx, config, &shop{pool: pool, publisher: publisher}, log, router)
 }
 
 // bus is how Kafka is reached.
@@ -131,33 +86,16 @@ func (b bus) subscriber(group string) (*kafka.Subscriber, error) {
 	}, b.log)
 }
 
-func (b bus) route(pool *pgxpool.Pool, charger *duties.Charger) (*message.Router, error) {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, b.log)
+func (b bus) route(pool *pgxpool.Pool, config duties.Config) (*message.Router, error) {
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, b.log)
 	if err != nil {
 		return nil, err
 	}
-	for topic, handler := range map[string]message.NoPublishHandlerFunc{
-		toCharge: func(m *message.Message) error {
-			var o duties.Order
-			if err := json.Unmarshal(m.Payload, &o); err != nil {
-				return err
-			}
-			intent, err := charger.Charge(m.Context(), o)
-			if err != nil {
-				return err
-			}
-			_, err = pool.Exec(m.Context(), duties.SetCharged, o.ID, intent)
-			return err
-		},
-		toComplete: func(m *message.Message) error {
-			var p duties.Payment
-			if err := json.Unmarshal(m.Payload, &p); err != nil {
-				return err
-			}
-			_, err := pool.Exec(m.Context(), duties.SetCompleted, p.Order)
-			return err
-		},
-	} {
+	work := duties.NewWork(config, func(ctx context.Context, statement string, args ...any) error {
+		_, err := pool.Exec(ctx, statement, args...)
+		return err
+	})
+	for topic, do := range map[string]func(context.Context, []byte) error{toCharge: work.ChargeMessage, toComplete: work.CompleteMessage} {
 		subscriber, err := b.subscriber(topic)
 		if err == nil {
 			err = subscriber.SubscribeInitialize(topic)
@@ -165,7 +103,7 @@ func (b bus) route(pool *pgxpool.Pool, charger *duties.Charger) (*message.Router
 		if err != nil {
 			return nil, err
 		}
-		router.AddNoPublisherHandler(topic, topic, subscriber, handler)
+		router.AddNoPublisherHandler(topic, topic, subscriber, func(m *message.Message) error { return do(m.Context(), m.Payload) })
 	}
 	return router, nil
 }

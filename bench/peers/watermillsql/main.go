@@ -7,16 +7,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -27,35 +25,24 @@ import (
 	"github.com/hooksaga/hooksaga/bench/peers/duties"
 )
 
-// The settings of watermill-sql.
+// What is not watermill-sql's default.
 const (
 	// lanes is over how many topics the orders are spread, because a subscription handles one message at a time. Each is a
 	// subscription that asks Postgres again and again; with twice as many no gain was seen, on a machine too busy to be sure.
 	lanes = 4
-	// batch is how many messages a subscription takes in one transaction. That transaction hides newer messages of all
-	// topics from everyone while it is open, because readers wait for the oldest transaction.
+	// batch is how many messages a subscription takes in one transaction; the default is 100. That transaction hides newer
+	// messages of all topics from everyone while it is open, because readers wait for the oldest transaction.
 	batch = 20
 	// poll is how long a subscription waits when it has found nothing, if bench/loop does not say. The default is a second.
 	poll        = 5 * time.Millisecond
 	connections = 32
+
+	closeTimeout = 10 * time.Second // for what is under way
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "watermillsql:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(duties.Run(context.Background(), "watermillsql", run)) }
 
-func run(ctx context.Context) error {
-	config, err := duties.FromEnvironment()
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+func run(ctx context.Context, config duties.Config, log *slog.Logger) error {
 	db, err := sql.Open("pgx", config.Database)
 	if err != nil {
 		return err
@@ -66,28 +53,12 @@ func run(ctx context.Context) error {
 	if _, err := db.ExecContext(ctx, duties.Schema); err != nil {
 		return err
 	}
-	if config.Look == 0 {
-		config.Look = poll
-	}
-	router, err := route(db, duties.NewCharger(config), config.Look, log)
+	logger := watermill.NewSlogLogger(log)
+	router, err := route(db, config, logger)
 	if err != nil {
 		return err
 	}
-	routed := make(chan error, 1)
-	go func() { routed <- router.Run(context.WithoutCancel(ctx)) }() // closed in order below
-	select {
-	case <-router.Running():
-	case err := <-routed:
-		return err
-	}
-	served := duties.Serve(ctx, config, &shop{db: db, log: watermill.NewSlogLogger(log)}, log)
-	if err := router.Close(); err != nil {
-		return err
-	}
-	if err := <-routed; err != nil {
-		return err
-	}
-	return served
+	return duties.ServeRouted(ctx, config, &shop{db: db, log: logger}, log, router)
 }
 
 // The topics; each has lanes.
@@ -102,48 +73,33 @@ func lane(topic, order string) string {
 	return topic + strconv.Itoa(int(h.Sum32()%lanes))
 }
 
-func route(db *sql.DB, charger *duties.Charger, look time.Duration, log *slog.Logger) (*message.Router, error) {
-	logger := watermill.NewSlogLogger(log)
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, logger)
+func route(db *sql.DB, config duties.Config, logger watermill.LoggerAdapter) (*message.Router, error) {
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, logger)
 	if err != nil {
 		return nil, err
 	}
-	handlers := map[string]message.NoPublishHandlerFunc{
-		toCharge: func(m *message.Message) error {
-			var o duties.Order
-			if err := json.Unmarshal(m.Payload, &o); err != nil {
-				return err
-			}
-			intent, err := charger.Charge(m.Context(), o)
-			if err != nil {
-				return err
-			}
-			_, err = db.ExecContext(m.Context(), duties.SetCharged, o.ID, intent)
-			return err
-		},
-		toComplete: func(m *message.Message) error {
-			var p duties.Payment
-			if err := json.Unmarshal(m.Payload, &p); err != nil {
-				return err
-			}
-			_, err := db.ExecContext(m.Context(), duties.SetCompleted, p.Order)
-			return err
-		},
+	work := duties.NewWork(config, func(ctx context.Context, statement string, args ...any) error {
+		_, err := db.ExecContext(ctx, statement, args...)
+		return err
+	})
+	settings := wsql.SubscriberConfig{
+		ConsumerGroup:    "shop",
+		SchemaAdapter:    wsql.DefaultPostgreSQLSchema{},
+		OffsetsAdapter:   wsql.DefaultPostgreSQLOffsetsAdapter{},
+		InitializeSchema: true,
 	}
-	for topic, handler := range handlers {
-		for i := range lanes {
-			name := topic + strconv.Itoa(i)
-			subscriber, err := wsql.NewSubscriber(db, wsql.SubscriberConfig{
-				ConsumerGroup:    "shop",
-				PollInterval:     look,
-				SchemaAdapter:    wsql.DefaultPostgreSQLSchema{SubscribeBatchSize: batch},
-				OffsetsAdapter:   wsql.DefaultPostgreSQLOffsetsAdapter{},
-				InitializeSchema: true,
-			}, logger)
+	if !config.Defaults {
+		settings.PollInterval = cmp.Or(config.Look, poll)
+		settings.SchemaAdapter = wsql.DefaultPostgreSQLSchema{SubscribeBatchSize: batch}
+	}
+	for i := range lanes {
+		for topic, do := range map[string]func(context.Context, []byte) error{toCharge: work.ChargeMessage, toComplete: work.CompleteMessage} {
+			subscriber, err := wsql.NewSubscriber(db, settings, logger)
 			if err != nil {
 				return nil, err
 			}
-			router.AddNoPublisherHandler(name, name, subscriber, handler)
+			name := topic + strconv.Itoa(i)
+			router.AddNoPublisherHandler(name, name, subscriber, func(m *message.Message) error { return do(m.Context(), m.Payload) })
 		}
 	}
 	return router, nil
