@@ -8,7 +8,6 @@ import (
 	"github.com/hooksaga/hooksaga/commands"
 	"github.com/hooksaga/hooksaga/commands/charge"
 	"github.com/hooksaga/hooksaga/commands/orders"
-	"github.com/hooksaga/hooksaga/eventstore"
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 	"github.com/hooksaga/hooksaga/internal/engine"
 	"github.com/hooksaga/hooksaga/sagas"
@@ -80,8 +79,6 @@ func instanceOf(r driver.Instance) (i saga.Instance, err error) {
 	i = saga.Instance{Saga: r.Saga, Key: r.Key, Status: saga.Status(r.Status), Version: r.Definition, Phase: saga.Phase(r.Phase), State: r.State}
 	return i, json.Unmarshal(r.Progress, &i.Progress)
 }
-
-func addressee(e eventstore.Event) string { return saga.Addressee(e) }
 
 // refold decides everything that was ever decided for an instance anew, in the same order, and requires that it comes to
 // what is stored: handlers are pure, a decision and its state were one commit, and no decision is missing.
