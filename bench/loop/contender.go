@@ -49,6 +49,7 @@ const (
 
 func contenders() []contender {
 	ours := contender{letter: "h", name: "hooksaga", dir: ".", build: "./cmd/hooksaga", args: []string{"serve"}, ours: true,
+		always:    []setting{"HOOKSAGA_LOG_LEVEL=warn"}, // as the peers log
 		completed: oursCompleted, finished: oursFinished, measures: []string{measureClosed, measureE2E, measureGateway}}
 	oursKafka := ours
 	oursKafka.letter, oursKafka.name, oursKafka.kafka, oursKafka.measures = "hk", "hooksaga, Kafka", true, []string{measureClosed}
