@@ -211,9 +211,10 @@ func (c *Cluster) Outside() []string {
 	return addresses
 }
 
-// Stop ends the cluster in order and removes everything it made. It is safe to repeat.
+// Stop ends the cluster and removes everything it made. Nothing is left in order, as nothing is left: nodes that take leave
+// of each other may wait for one another for a minute. It is safe to repeat.
 func (c *Cluster) Stop() error {
-	errs := []error{c.halt(syscall.SIGTERM), os.RemoveAll(c.dir)}
+	errs := []error{c.Kill(), os.RemoveAll(c.dir)}
 	if c.also != "" {
 		errs = append(errs, os.RemoveAll(c.also))
 	}

@@ -145,7 +145,7 @@ func (n *node) configure(nodes []*node) error {
 func (n *node) java(path, libs, class string, args ...string) daemon.Spec {
 	return daemon.Spec{
 		Path: path,
-		Args: append([]string{"-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+		Args: append([]string{"-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
 			"-Dlog4j2.configurationFile=" + filepath.Join(n.dir, "log4j2.yaml"),
 			"-cp", filepath.Join(libs, "*"), class}, args...),
 		Dir:      n.dir,
