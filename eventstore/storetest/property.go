@@ -209,6 +209,7 @@ func (p *property) claim() {
 		p.equal("claimed command", c, want)
 		p.world.commands[c.ID] = c
 	}
+	slices.SortFunc(old, time.Time.Compare) // the oldest are taken, in no particular order
 	p.equal("when the claimed commands were due", old, dues)
 }
 
