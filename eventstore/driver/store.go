@@ -72,9 +72,9 @@ type Store interface {
 	DueTimers(ctx context.Context, limit int) (due []Timer, wait time.Duration, err error)
 
 	// Claim takes up to limit commands of these names whose Due is past and that are not done, those with the oldest Due,
-	// in no particular order. A pending one becomes claimed; a claimed one, whose lease ran out without an answer, becomes unknown; an unknown
-	// one stays so. Each gets a lease from now (LeaseUntil and Due), Fence, Attempts and Revision one higher, and
-	// FirstClaimed if it had none. Commands locked by another claim are skipped.
+	// in no particular order. A pending one becomes claimed; a claimed one, whose lease ran out without an answer,
+	// becomes unknown; an unknown one stays so. Each gets a lease from now (LeaseUntil and Due), Fence, Attempts and
+	// Revision one higher, and FirstClaimed if it had none. Commands locked by another claim are skipped.
 	Claim(ctx context.Context, names []string, limit int, lease time.Duration) ([]Command, error)
 	// Commands returns the commands of these ids, in no order; unknown ones are left out.
 	Commands(ctx context.Context, ids []string) ([]Command, error)
