@@ -8,7 +8,7 @@
 --   1. the append lock, before any row lock (a batch that held a row and waited for the lock would deadlock with the
 --      one that holds the lock and wants the row), then the settings that make the commit durable;
 --   2. store, as if nothing stood against it: the rows' keys and revisions tell if something does, and then everything
---      since 1 is undone. Most calls end here, and are spared a fifth of the work (measured). A caller that expects a
+--      since 1 is undone. Most calls end here, and are spared a seventh of the work and more. A caller that expects a
 --      version, queues or fires, or has just lost something, sets p_judge, and begins with 3;
 --   3. judge: every statement sees what the lock's last holder committed, because each takes its own snapshot; then
 --      number the events of the batches that are left, and store those;
