@@ -86,10 +86,10 @@ func (h *Hints) Run(ctx context.Context) {
 			return
 		case first := <-h.queue:
 			err := h.handle(ctx, h.take([]Hint{first}))
-			if err != nil {
-				clear(h.taken)
+			if err == nil {
+				continue
 			}
-			if err != nil && ctx.Err() == nil {
+			if clear(h.taken); ctx.Err() == nil {
 				h.engine.Log.Warn("hints from the bus were not handled, the sweep will find them", "error", err)
 			}
 		}
@@ -163,10 +163,13 @@ type hinted struct {
 // wanted returns the events that a saga wants and that are not decided. What the bus tells of, the process that stored it
 // has mostly decided already: that is asked before the event is decoded.
 func (h *Hints) wanted(ctx context.Context, d saga.Definition, wants Interested, events []hinted) (left []eventstore.Event, err error) {
-	floor := h.floors[d.Name()]
+	var of []hinted
 	var guards []string // of those that are to be asked for
 	for _, e := range events {
-		if e.Position > floor && !e.first && wants(e.Event) {
+		if e.Position <= h.floors[d.Name()] || !wants(e.Event) {
+			continue
+		}
+		if of = append(of, e); !e.first {
 			guards = append(guards, saga.DecisionID(d.Name(), e.Source, e.ID))
 		}
 	}
@@ -176,10 +179,7 @@ func (h *Hints) wanted(ctx context.Context, d saga.Definition, wants Interested,
 			return nil, err
 		}
 	}
-	for _, e := range events {
-		if e.Position <= floor || !wants(e.Event) {
-			continue
-		}
+	for _, e := range of {
 		if !e.first {
 			done := handled[0]
 			if handled = handled[1:]; done {
