@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"encoding/hex"
 	"encoding/json"
 
 	"github.com/hooksaga/hooksaga/eventstore"
@@ -10,11 +9,8 @@ import (
 // ID is derived from the command's business key or from what caused it, so that asking twice is asking once.
 type ID string
 
-// NewID hashes what an id is derived from.
-func NewID(parts ...string) ID {
-	k := eventstore.HashKey(parts...)
-	return ID(hex.EncodeToString(k[:]))
-}
+// NewID hashes what an id is derived from. It begins as cause does, which is the id of an event or a business key.
+func NewID(cause string, parts ...string) ID { return ID(eventstore.DeriveID(cause, parts...)) }
 
 // Command is a request to act, its argument type erased. Make one with Type.New.
 type Command struct {

@@ -39,7 +39,7 @@ func (t Type[A, R]) New(args A) Command {
 	c := Command{Name: t.name, Args: raw, Money: t.money}
 	if k, ok := any(args).(Keyed); ok {
 		key := k.Key()
-		if c.ID = NewID(t.name, key); key == "" {
+		if c.ID = NewID(key, t.name, key); key == "" {
 			err = errors.Join(err, errors.New("empty business key"))
 		}
 	}

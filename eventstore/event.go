@@ -28,6 +28,9 @@ const Self = driver.Self
 // HashKey hashes parts so that no two different lists of parts are hashed alike: what ids are derived by.
 func HashKey(parts ...string) driver.Key { return driver.HashKey(parts...) }
 
+// DeriveID makes an id of a hash of parts, equal for equal parts only, that begins as the id of what leads to it does.
+func DeriveID(cause string, parts ...string) string { return driver.DeriveID(cause, parts...) }
+
 // NewEvent is an event on its way to the store. Make one with Type.New, or as a literal around an Event.
 type NewEvent struct {
 	Event

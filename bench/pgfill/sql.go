@@ -55,7 +55,8 @@ const (
 			select position, at, at, version, 0, 0, type, subject, stream, source, id, correlation, causation, addressee, body from named
 		)
 		insert into dedupe (key, body_hash, position, version)
-		select substring(sha256(convert_to(length(source) || ':' || source || length(id) || ':' || id, 'UTF8')) for 16),
+		select substring(convert_to(id, 'UTF8') || decode(repeat('00', 12), 'hex') for 12)
+			|| substring(sha256(convert_to(length(source) || ':' || source || length(id) || ':' || id, 'UTF8')) for 16),
 			substring(sha256(body) for 16), position, version
 		from named`
 

@@ -25,7 +25,7 @@ func (p Payment) Key() string {
 	if p.Source == "" || p.OrderEvent == "" {
 		return ""
 	}
-	return fmt.Sprintf("%q/%q/%q/%d", p.Source, p.OrderEvent, p.Step, p.Attempt)
+	return fmt.Sprintf("%q/%q/%q/%d", p.OrderEvent, p.Source, p.Step, p.Attempt)
 }
 
 // Receipt is proof that it moved.

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
@@ -55,8 +56,39 @@ func (e Event) Provider() string {
 // Key is 16 bytes of a hash, short enough for an index and long enough for all time.
 type Key [16]byte
 
+// near is how much of an id's beginning is kept where the rest is hashed. Ids of most providers begin with the time:
+// what happens together then lies together in an index, however many ids it holds, and a commit touches few of its pages.
+const near = 12
+
+// EventKey is the beginning of an event's id, and a hash.
+type EventKey [near + len(Key{})]byte
+
 // DedupeKey is the key under which an event's source and id are unique, for ever, also after the event was pruned.
-func DedupeKey(source, id string) Key { return HashKey(source, id) }
+func DedupeKey(source, id string) (k EventKey) {
+	copy(k[:near], id)
+	hash := HashKey(source, id)
+	copy(k[near:], hash[:])
+	return k
+}
+
+// DeriveID makes an id of a hash of parts, equal for equal parts only. It begins as the id of what leads to it does, as far
+// as that is letters, digits, dashes and underscores: everything that derives from one event, however far, begins alike.
+func DeriveID(cause string, parts ...string) string {
+	hash := HashKey(parts...)
+	begin := strings.TrimLeftFunc(cause, unlikeID)
+	if end := strings.IndexFunc(begin, unlikeID); end >= 0 {
+		begin = begin[:end]
+	}
+	id := hex.EncodeToString(hash[:])
+	if begin == "" {
+		return id
+	}
+	return begin[:min(len(begin), near)] + "." + id
+}
+
+func unlikeID(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
+}
 
 // HashKey hashes parts so that no two different lists of parts are hashed alike.
 func HashKey(parts ...string) Key {

@@ -62,7 +62,7 @@ const (
 
 // Queued is an input that waits or is parked.
 type Queued struct {
-	Guard    string // hex of HashKey(saga, source, id): an input is queued or decided once; also the id of its decision
+	Guard    string // derived from saga, source and id: an input is queued or decided once; also the id of its decision
 	Saga     string
 	Instance string // "saga/key"; "" for what cannot be routed
 	Position Position

@@ -1,10 +1,12 @@
 package pgstore
 
 import (
-	"database/sql/driver"
+	sqldriver "database/sql/driver"
 	"encoding/binary"
 	"math"
 	"time"
+
+	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
 
 // Type oids of array elements, from pg_type.dat of the Postgres source; they are the same in every server.
@@ -37,7 +39,7 @@ func (a *array) reset() {
 }
 
 // arg is the array as a query's argument: null if it has no elements. It is valid until the next reset.
-func (a *array) arg(elem uint32) driver.Value {
+func (a *array) arg(elem uint32) sqldriver.Value {
 	if a.n == 0 {
 		return nil
 	}
@@ -132,7 +134,7 @@ func texts(ss []string) []byte {
 }
 
 // keys encodes a bytea[] argument that is used once. It is never null.
-func keys[K ~[16]byte](ks []K) []byte {
+func keys(ks []driver.EventKey) []byte {
 	var a array
 	a.reset()
 	for _, k := range ks {

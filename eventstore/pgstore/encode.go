@@ -149,7 +149,7 @@ func (c *encoder) event(batch int32, a *driver.Append) {
 	key, hash := driver.DedupeKey(e.Source, e.ID), sha256.Sum256(e.Body)
 	col[0].int4(batch)
 	col[1].bytes(key[:])
-	col[2].bytes(hash[:len(key)])
+	col[2].bytes(hash[:len(driver.Key{})])
 	col[3].int2(int16(a.OnKnown))
 	col[4].int8(a.Expect)
 	col[5].int4(stream)

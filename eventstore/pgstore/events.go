@@ -105,7 +105,7 @@ func (s *Store) ByID(ctx context.Context, ids []driver.EventID) ([]driver.Event,
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	ks := make([]driver.Key, len(ids))
+	ks := make([]driver.EventKey, len(ids))
 	for i, id := range ids {
 		ks[i] = driver.DedupeKey(id.Source, id.ID)
 	}

@@ -20,15 +20,11 @@ const large = 1_000_000
 // page is how many events a query asks for.
 const page = 50
 
-// openLarge returns a store of many events, and what it executes from now on.
-func openLarge(t *testing.T) (driver.Store, *explainer) {
+// openLarge returns a store of many events, what it executes from now on, and its database.
+func openLarge(t *testing.T) (driver.Store, *explainer, *sql.DB) {
 	t.Helper()
 	url := migrated(t)
-	db, err := sql.Open("postgres", url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := openDB(t, url)
 	if _, err := db.ExecContext(t.Context(), `drop table events_0; update head set partitioned = 0, partition_size = 300000`); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +36,7 @@ func openLarge(t *testing.T) (driver.Store, *explainer) {
 	through, x := explained(t, url)
 	s := handle(t, through)
 	x.take()
-	return s, x
+	return s, x, db
 }
 
 // lookedAt asserts that what was executed read no large table as a whole, and looked at no more than most rows and index
@@ -259,8 +255,9 @@ func testCommits(t *testing.T, s driver.Store, x *explainer) {
 
 // The plans of what the store sends, on a million events.
 func TestPlansOfALargeStore(t *testing.T) {
-	s, x := openLarge(t)
+	s, x, db := openLarge(t)
 	t.Run("queries", func(t *testing.T) { testQueries(t, s, x) })
 	t.Run("hot path", func(t *testing.T) { testHotPath(t, s, x) })
 	t.Run("commits", func(t *testing.T) { testCommits(t, s, x) })
+	t.Run("locality", func(t *testing.T) { testLocality(t, s, db) })
 }

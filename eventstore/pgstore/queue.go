@@ -18,7 +18,7 @@ func (s *Store) Handled(ctx context.Context, guards []string) ([]bool, error) {
 	if len(guards) == 0 {
 		return handled, nil
 	}
-	decisions := make([]driver.Key, len(guards))
+	decisions := make([]driver.EventKey, len(guards))
 	for i, g := range guards {
 		decisions[i] = driver.DedupeKey(driver.Self, g)
 	}

@@ -13,9 +13,9 @@ type judgement struct {
 	commit    *commit
 	batch     *driver.Batch
 	verdict   driver.Verdict
-	keys      []driver.Key     // of the events
-	streams   map[string]int64 // version of each stream that the batch appends to, so far
-	before    map[string]int64 // and before the batch
+	keys      []driver.EventKey // of the events
+	streams   map[string]int64  // version of each stream that the batch appends to, so far
+	before    map[string]int64  // and before the batch
 	instances []instanceBefore
 	commands  []commandBefore
 }
@@ -45,7 +45,7 @@ const selectKnown = `select position, version, body_hash from dedupe where key =
 // known looks for events that are stored already.
 func (j *judgement) known(ctx context.Context) error {
 	n := len(j.batch.Events)
-	j.keys, j.verdict.Places = make([]driver.Key, n), make([]driver.Place, n)
+	j.keys, j.verdict.Places = make([]driver.EventKey, n), make([]driver.Place, n)
 	reused := ""
 	for i := range j.batch.Events {
 		a := &j.batch.Events[i]

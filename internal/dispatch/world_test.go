@@ -127,7 +127,7 @@ func payment(order, method string) commands.Command {
 func asked(c commands.Command, saga, key string) commands.Command {
 	c.Saga, c.Key, c.Decision, c.Cause, c.CorrelationID, c.Subject = saga, key, "decision/"+saga+"/"+key, "evt_"+key, "evt_"+key, "cus_1"
 	if c.ID == "" {
-		c.ID = commands.NewID(c.Name, saga, key)
+		c.ID = commands.NewID(key, c.Name, saga, key)
 	}
 	return c
 }

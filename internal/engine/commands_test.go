@@ -194,7 +194,7 @@ func TestAFactUnderAKnownIDWithAnotherBodyParks(t *testing.T) {
 	n := w.node(saga.Derive("facts", packed, eventstore.Define[int](eventstore.Self, "fact"), func(saga.In[parcel]) int { return amount }))
 	w.tell(packedAs("e1", "p"))
 	// Somebody has published under the id that this decision will derive.
-	id := string(commands.NewID("facts", "e1", "shop", "e1", "fact", "1"))
+	id := string(commands.NewID("e1", "facts", "e1", "shop", "e1", "fact", "1"))
 	other := eventstore.NewEvent{Event: eventstore.Event{ID: id, Source: eventstore.Self, Type: "fact", Body: []byte("2")}}
 	if _, err := w.store.Append(t.Context(), "elsewhere", eventstore.Any, other); err != nil {
 		t.Fatal(err)

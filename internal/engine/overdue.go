@@ -62,7 +62,7 @@ func (o *Overdue) escalate(ctx context.Context, q driver.Queued) error {
 	q = now[0]
 	why := fmt.Sprintf("the input at position %d has waited since %s for the event that starts it", q.Position, q.Since.UTC().Format(time.DateOnly))
 	event := saga.Escalated.New(saga.Escalation{Instance: q.Instance, Reason: why}).
-		WithID(string(commands.NewID("escalated", q.Guard))).At(e.Now())
+		WithID(string(commands.NewID(q.Guard, "escalated", q.Guard))).At(e.Now())
 	event.Stream = "saga/" + q.Instance
 	q.Error = "waits for too long"
 	v, err := e.Store.Commit(ctx, driver.Batch{

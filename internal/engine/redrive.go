@@ -55,7 +55,7 @@ func Redrive(ctx context.Context, store *eventstore.Store, instance, reason stri
 		return 0, fmt.Errorf("%w: %s", ErrNothingParked, instance)
 	}
 	event := saga.Redriven.New(saga.Redrive{Instance: instance, Inputs: n, Reason: reason}).
-		WithID(string(commands.NewID(id...))).At(now).About(key)
+		WithID(string(commands.NewID(queue[0].Guard, id...))).At(now).About(key)
 	event.Stream = "saga/" + instance
 	b.Events = []driver.Append{{Event: event.Event, Expect: driver.Any, OnKnown: driver.Done}}
 	v, err := store.Commit(ctx, b)

@@ -111,11 +111,11 @@ type Decision struct {
 }
 
 // DecisionID is the id of the one decision of a saga on an event, for ever.
-func DecisionID(saga, source, id string) string { return string(commands.NewID(saga, source, id)) }
+func DecisionID(saga, source, id string) string { return string(commands.NewID(id, saga, source, id)) }
 
 // TimerID is the id of the event that an armed timer becomes when it fires.
 func TimerID(saga, key string, t Timer, armed string) string {
-	return string(commands.NewID("timer", saga, key, string(t), armed))
+	return string(commands.NewID(armed, "timer", saga, key, string(t), armed))
 }
 
 // Addressee is the saga to one of whose instances an event is addressed; "" is everybody.

@@ -139,5 +139,5 @@ func (o *Out) id(name string) string {
 		o.count = map[string]int{}
 	}
 	o.count[name]++
-	return string(commands.NewID(o.saga, o.key, o.cause.Source, o.cause.ID, name, fmt.Sprint(o.count[name])))
+	return string(commands.NewID(o.cause.ID, o.saga, o.key, o.cause.Source, o.cause.ID, name, fmt.Sprint(o.count[name])))
 }

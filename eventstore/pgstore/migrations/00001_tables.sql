@@ -50,7 +50,8 @@ create index events_correlation on events (correlation_id, position) where corre
 create index events_causation   on events (causation_id, position) where causation_id <> '';
 create index events_recorded    on events using brin (recorded) with (pages_per_range = 32);
 
--- Source and id of every event there ever was, pruned ones too: 16 bytes of a hash.
+-- Source and id of every event there ever was, pruned ones too: the beginning of the id, and 16 bytes of a hash of both. Ids
+-- that begin with the time lie together, so a commit changes pages that are in memory and in the log already.
 create table dedupe (
     key       bytea  not null primary key,
     body_hash bytea  not null,

@@ -75,7 +75,7 @@ func matcher(q driver.Query) func(*driver.Event) bool {
 // ByID implements driver.Store.
 func (h *Handle) ByID(ctx context.Context, ids []driver.EventID) ([]driver.Event, error) {
 	return read(ctx, h, func(db *DB) (out []driver.Event, err error) {
-		seen := map[driver.Key]bool{}
+		seen := map[driver.EventKey]bool{}
 		for _, id := range ids {
 			key := driver.DedupeKey(id.Source, id.ID)
 			if k, there := db.dedupe[key]; there && k.place.Position > db.head.Floor && !seen[key] {

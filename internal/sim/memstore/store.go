@@ -19,7 +19,7 @@ type DB struct {
 	mu          sync.Mutex
 	head        driver.Head
 	events      []driver.Event // of positions Floor+1 and up
-	dedupe      map[driver.Key]known
+	dedupe      map[driver.EventKey]known
 	streams     map[string]int64
 	sagas       map[string]driver.Saga
 	definitions []driver.Definition
@@ -43,7 +43,7 @@ type askerKey struct{ command, instance, cause string }
 func New(now func() time.Time) *DB {
 	return &DB{
 		now: now, head: driver.Head{StoreID: "memory", Epoch: 1},
-		dedupe: map[driver.Key]known{}, streams: map[string]int64{}, sagas: map[string]driver.Saga{}, leases: map[string]driver.Lease{},
+		dedupe: map[driver.EventKey]known{}, streams: map[string]int64{}, sagas: map[string]driver.Saga{}, leases: map[string]driver.Lease{},
 		instances: map[string]driver.Instance{}, queue: map[string]driver.Queued{}, timers: map[string]driver.Timer{},
 		commands: map[string]driver.Command{}, askers: map[askerKey]driver.Asker{},
 	}
