@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/hooksaga/hooksaga/commands/charge/chargetest"
 	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
+	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 	"github.com/hooksaga/hooksaga/internal/e2e/traffic"
 )
 
@@ -77,7 +76,7 @@ func (c *courier) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := describe(body)
+	w, err := ledger.ReadWebhook(body)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +146,7 @@ func (c *courier) post(ctx context.Context, body []byte) (*http.Response, error)
 		return nil, err
 	}
 	r.Header.Set("Content-Type", "application/json; charset=utf-8")
-	r.Header.Set(chargetest.SignatureHeader, chargetest.Sign(body, stripeSecret, time.Now().Add(skew)))
+	r.Header.Set(chargetest.SignatureHeader, chargetest.Sign(body, serving.StripeSecret, time.Now().Add(skew)))
 	res, err := c.to.RoundTrip(r)
 	if err == nil && why != "" {
 		c.judge(res, why)
@@ -233,23 +232,6 @@ func (c *courier) forgotten() (all []ledger.Webhook) {
 		}
 	}
 	return all
-}
-
-func describe(body []byte) (ledger.Webhook, error) {
-	var event struct {
-		ID, Type string
-		Data     struct {
-			Object struct {
-				Metadata struct {
-					Order string `json:"order_id"`
-				}
-			}
-		}
-	}
-	if err := json.Unmarshal(body, &event); err != nil {
-		return ledger.Webhook{}, fmt.Errorf("the simulator's webhook: %w", err)
-	}
-	return ledger.Webhook{ID: event.ID, Type: event.Type, Order: event.Data.Object.Metadata.Order}, nil
 }
 
 func closed(c <-chan struct{}) bool {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hooksaga/hooksaga/ingest"
 	"github.com/hooksaga/hooksaga/ingest/stripehook"
+	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 )
 
 // door verifies webhooks as the product does, and keeps them by id.
@@ -27,7 +28,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	request := ingest.Request{Header: r.Header, Body: body, Secrets: ingest.NewSecrets(stripeSecret), Now: time.Now()}
+	request := ingest.Request{Header: r.Header, Body: body, Secrets: ingest.NewSecrets(serving.StripeSecret), Now: time.Now()}
 	if _, err := stripehook.New(stripehook.Options{}).Verify(request); err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return

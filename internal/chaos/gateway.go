@@ -9,22 +9,9 @@ import (
 	"github.com/hooksaga/hooksaga/commands/charge"
 	"github.com/hooksaga/hooksaga/commands/charge/chargetest"
 	"github.com/hooksaga/hooksaga/commands/notify"
+	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 	"github.com/hooksaga/hooksaga/internal/e2e/traffic"
 )
-
-// What the program and the outside world share.
-const (
-	stripeKey      = "sk_test_chaos_dev"
-	stripeSecret   = "whsec_dev_chaos_stripe"
-	ordersSecret   = "whsec_dev_chaos_orders"
-	callbackSecret = "whsec_Y2hhb3Mgb25seTogc2lnbnMgY2FsbGJhY2tz"
-)
-
-// secrets are what no log may show.
-func secrets() map[string]string {
-	return map[string]string{"the Stripe key": stripeKey, "Stripe's webhook secret": stripeSecret,
-		"the order service's secret": ordersSecret, "the secret of callbacks": callbackSecret}
-}
 
 // faults is what the gateway does to requests, all the time until it is healed. Those that keep a request longer than the
 // program waits come seldom: each costs its command a lease.
@@ -52,8 +39,8 @@ func faults() []chargetest.Fault {
 // newGateway makes Stripe. Its webhooks go through the courier.
 func newGateway(p plan, c *courier) (*chargetest.Simulator, error) {
 	sim := chargetest.New(chargetest.Options{
-		Seed: p.seed, Keys: []string{stripeKey},
-		Webhooks: chargetest.Webhooks{URL: "http://courier.invalid/", Secret: stripeSecret, Twice: 0.15, Shuffle: 500 * time.Millisecond,
+		Seed: p.seed, Keys: []string{serving.StripeKey},
+		Webhooks: chargetest.Webhooks{URL: "http://courier.invalid/", Secret: serving.StripeSecret, Twice: 0.15, Shuffle: 500 * time.Millisecond,
 			RetryMax: time.Second, Parallel: 32, Client: &http.Client{Transport: c, Timeout: 4 * time.Second}},
 	})
 	return sim, sim.Script(faults()...)
@@ -63,7 +50,7 @@ const callbackFailed kind = "callback answered 503"
 
 // newReceiver makes the user's own service, which is not always well until it is healed.
 func newReceiver(p plan, j *journal, healed <-chan struct{}) (*notify.Receiver, error) {
-	return notify.NewReceiver(notify.ReceiverConfig{Secret: callbackSecret, Answer: func(c notify.Callback, delivery int) int {
+	return notify.NewReceiver(notify.ReceiverConfig{Secret: serving.CallbackSecret, Answer: func(c notify.Callback, delivery int) int {
 		select {
 		case <-healed:
 			return http.StatusOK
@@ -119,7 +106,7 @@ func (s *stage) busy(ctx context.Context) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	d, err := s.place.open(ctx)
+	d, err := s.place.Open(ctx)
 	if err != nil {
 		return err.Error()
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
+	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 	"github.com/hooksaga/hooksaga/internal/e2e/traffic"
 )
 
@@ -45,7 +46,7 @@ type load struct {
 }
 
 func newLoad(p plan, j *journal, doors, tills []string) *load {
-	s := traffic.NewSender(ordersSecret, crowd)
+	s := traffic.NewSender(serving.OrdersSecret, crowd)
 	s.Client.Timeout = 4 * time.Second
 	return &load{seed: p.seed, journal: j, doors: doors, tills: tills, told: map[string]int{}, sender: s}
 }

@@ -23,9 +23,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
 )
 
 // shown is how many differences are printed.
@@ -34,67 +34,35 @@ const shown = 30
 // thorough is how long a run has to last for each kind of fault to have to hit.
 const thorough = 5 * time.Minute
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { os.Exit(command().Main(context.Background())) }
 
-// run is main with its surroundings given, and an exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	p, err := parse(args, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "chaos:", err)
-		return 2
-	}
-	r, err := play(ctx, p, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "chaos:", err)
-		return 1
-	}
-	return r.print(stdout, p)
+func command() trial.Command[plan, result] {
+	return trial.Command[plan, result]{Name: "chaos", Parse: parse, Play: play}
 }
 
 // plan is what is to be done.
 type plan struct {
-	store, bus string
-	seed       int64
-	lasts      time.Duration
-	rate       float64 // orders a second
+	trial.Setup
+	seed  int64
+	lasts time.Duration
+	rate  float64 // orders a second
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("make chaos SEED=%d FOR=%s STORE=%s BUS=%s", p.seed, p.lasts, p.store, p.bus)
+	return fmt.Sprintf("make chaos SEED=%d FOR=%s STORE=%s BUS=%s", p.seed, p.lasts, p.Store, p.Bus)
 }
-
-// The values of -store and -bus.
-const (
-	storeSQLite   = "sqlite"
-	storePostgres = "postgres"
-	busInProcess  = "inprocess"
-	busKafka      = "kafka"
-)
 
 func parse(args []string, stderr io.Writer) (plan, error) {
 	var p plan
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&p.store, "store", storeSQLite, "event store: sqlite or postgres")
-	flags.StringVar(&p.bus, "bus", busInProcess, "bus: inprocess or kafka")
 	flags.Int64Var(&p.seed, "seed", 1, "seed of orders and faults")
 	flags.DurationVar(&p.lasts, "for", time.Minute, "how long faults go on")
 	flags.Float64Var(&p.rate, "rate", 20, "orders a second")
-	if err := flags.Parse(args); err != nil {
+	if err := p.Parse(flags, args); err != nil {
 		return p, err
 	}
 	switch {
-	case flags.NArg() > 0:
-		return p, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case p.store != storeSQLite && p.store != storePostgres:
-		return p, fmt.Errorf("-store is %q; allowed are %s, %s", p.store, storeSQLite, storePostgres)
-	case p.bus != busInProcess && p.bus != busKafka:
-		return p, fmt.Errorf("-bus is %q; allowed are %s, %s", p.bus, busInProcess, busKafka)
 	case p.lasts < time.Second || p.lasts > 24*time.Hour:
 		return p, fmt.Errorf("-for is %s; allowed are 1s to 24h", p.lasts)
 	case p.rate <= 0 || p.rate > 200:

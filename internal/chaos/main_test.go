@@ -12,7 +12,7 @@ func TestShortRunOnSQLite(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"-for", "5s", "-seed", "1", "-rate", "10"}, &stdout, &stderr)
+	code := command().Run(t.Context(), []string{"-for", "5s", "-seed", "1", "-rate", "10"}, &stdout, &stderr)
 	if code != 0 || !strings.HasSuffix(stdout.String(), "\nok\n") || !strings.Contains(stderr.String(), "all is healed") {
 		t.Fatalf("exit %d\n%s%s", code, &stdout, &stderr)
 	}

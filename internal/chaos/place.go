@@ -9,12 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
-	"github.com/hooksaga/hooksaga/eventstore/driver"
-	"github.com/hooksaga/hooksaga/eventstore/pgstore"
-	"github.com/hooksaga/hooksaga/eventstore/sqlitestore"
-	"github.com/hooksaga/hooksaga/internal/e2e/listener"
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
 	"github.com/hooksaga/hooksaga/internal/kafkatest"
 	"github.com/hooksaga/hooksaga/internal/pgtest"
 	"github.com/hooksaga/hooksaga/internal/testenv/daemon"
@@ -22,16 +18,14 @@ import (
 
 // place is the run's own store, bus and disk.
 type place struct {
-	open     func(context.Context) (driver.Store, error) // past all wires
-	file     string                                      // SQLite's; "": it is Postgres
-	database *database                                   // nil: it is SQLite
-	cluster  *kafkatest.Cluster                          // nil: there is no Kafka
-	listener *listener.Listener                          // nil without Kafka
-	kafka    string                                      // setting of the bus, through the wires
-	wires    []*wire                                     // to Kafka, which all processes share
-	disk     *disk                                       // nil: it cannot be filled here
-	why      error                                       // there is no disk
-	stops    []func(context.Context) error
+	trial.Place                    // reads past all wires
+	file        string             // SQLite's; "": it is Postgres
+	database    *database          // nil: it is SQLite
+	cluster     *kafkatest.Cluster // nil: there is no Kafka
+	kafka       string             // setting of the bus, through the wires
+	wires       []*wire            // to Kafka, which all processes share
+	disk        *disk              // nil: it cannot be filled here
+	why         error              // there is no disk
 }
 
 // prepare starts what a plan needs. Its files are in dir.
@@ -39,7 +33,7 @@ func prepare(ctx context.Context, p plan, dir string, j *journal) (_ *place, err
 	at := &place{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, at.remove(context.WithoutCancel(ctx)))
+			err = errors.Join(err, at.Remove(context.WithoutCancel(ctx)))
 		}
 	}()
 	store := filepath.Join(dir, "store")
@@ -47,18 +41,16 @@ func prepare(ctx context.Context, p plan, dir string, j *journal) (_ *place, err
 		return nil, err
 	}
 	if at.disk, at.why = mount(store); at.why == nil {
-		at.stops = append(at.stops, func(context.Context) error { return at.disk.unmount() })
+		at.Undo(func(context.Context) error { return at.disk.unmount() })
 	}
-	if p.store == storePostgres {
+	if p.Store == trial.Postgres {
 		j.note("starting Postgres")
 		err = at.postgres(ctx, store)
 	} else {
 		at.file = filepath.Join(store, "hooksaga.db")
-		at.open = func(ctx context.Context) (driver.Store, error) {
-			return sqlitestore.Open(ctx, at.file, &sqlitestore.Options{ReadOnly: true})
-		}
+		at.ReadSQLite(at.file)
 	}
-	if err == nil && p.bus == busKafka {
+	if err == nil && p.Bus == trial.Kafka {
 		j.note("starting Kafka, %d nodes", brokers)
 		err = at.startKafka(ctx, dir)
 	}
@@ -70,13 +62,13 @@ func (at *place) postgres(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("start Postgres: %w", err)
 	}
-	at.stops = append(at.stops, func(context.Context) error { return server.Stop() })
+	at.Undo(func(context.Context) error { return server.Stop() })
 	address, err := pgtest.CreateDatabase(ctx, server.URL(), "hooksaga_chaos")
 	if err != nil {
 		return err
 	}
 	at.database = &database{server: server, url: address}
-	at.open = func(ctx context.Context) (driver.Store, error) { return pgstore.Open(ctx, address, nil) }
+	at.ReadPostgres(address)
 	return nil
 }
 
@@ -92,20 +84,17 @@ func (at *place) startKafka(ctx context.Context, dir string) error {
 	if at.cluster, err = kafkatest.StartWith(ctx, dir, kafkatest.Options{Nodes: brokers, Advertised: advertised}); err != nil {
 		return fmt.Errorf("start Kafka: %w", err)
 	}
-	at.stops = append(at.stops, func(context.Context) error { return at.cluster.Stop() })
+	at.Undo(func(context.Context) error { return at.cluster.Stop() })
 	for i, upstream := range at.cluster.Outside() {
 		w, err := newWire(fmt.Sprintf("broker %d", i+1), toKafka, advertised[i], upstream)
 		if err != nil {
 			return err
 		}
 		at.wires = append(at.wires, w)
+		at.Undo(func(context.Context) error { w.close(); return nil })
 	}
 	at.kafka = "kafka://" + strings.Join(advertised, ",")
-	if at.listener, err = listener.New(at.cluster.Brokers()); err != nil {
-		return err
-	}
-	at.stops = append(at.stops, func(context.Context) error { return at.listener.Close() })
-	return nil
+	return at.Listen(at.cluster.Brokers())
 }
 
 // setting is HOOKSAGA_STORE for a process, whose own wire leads to Postgres.
@@ -123,18 +112,4 @@ func (at *place) setting(process string) (setting string, wires []*wire, err err
 	}
 	u.Host = w.address()
 	return u.String(), []*wire{w}, nil
-}
-
-// remove takes back what was made, last first. Files stay, but for those on a disk of its own.
-func (at *place) remove(ctx context.Context) error {
-	_, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	for _, w := range at.wires {
-		w.close()
-	}
-	var errs []error
-	for i := len(at.stops) - 1; i >= 0; i-- {
-		errs = append(errs, at.stops[i](ctx))
-	}
-	return errors.Join(errs...)
 }

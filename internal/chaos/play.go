@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -15,22 +14,9 @@ import (
 	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 )
 
-// play does what the plan says and compares. An error means that it could not be done; what came of it, even if that is
-// that the program stopped doing anything, is in the result.
-func play(ctx context.Context, p plan, log io.Writer) (r result, err error) {
-	dir, err := os.MkdirTemp("", "hooksaga-chaos-")
-	if err != nil {
-		return r, err
-	}
-	j := newJournal(log)
-	defer func() {
-		if err == nil && len(r.differences) == 0 || ctx.Err() != nil {
-			err = errors.Join(err, os.RemoveAll(dir))
-			return
-		}
-		fmt.Fprintf(log, "chaos: logs, ledger and what the store says are in %s\n", dir)
-	}()
-	s, err := build(ctx, p, dir, j)
+// play implements trial.Command's Play.
+func play(ctx context.Context, p plan, dir string, log io.Writer) (r result, err error) {
+	s, err := build(ctx, p, dir, newJournal(log))
 	if err != nil {
 		return r, err
 	}
@@ -210,7 +196,7 @@ func (s *stage) conclude(e ledger.Evidence, found []string) (r result, err error
 	for _, p := range s.processes {
 		logs = append(logs, p.program.Logs()...)
 	}
-	shows, err := serving.Inspect(logs, secrets())
+	shows, err := serving.Inspect(logs)
 	if err != nil {
 		return r, err
 	}
@@ -219,6 +205,7 @@ func (s *stage) conclude(e ledger.Evidence, found []string) (r result, err error
 	if begun != acknowledged {
 		found = append(found, fmt.Sprintf("%d of %d orders were never acknowledged", begun-acknowledged, begun))
 	}
+	r.plan = s.plan
 	r.expected = expected(s.plan, s.place.disk != nil)
 	if s.place.why != nil {
 		r.impossible = append(r.impossible, s.place.why.Error())

@@ -5,11 +5,13 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"time"
+
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
 )
 
 // result is what came of a run.
 type result struct {
+	plan        plan
 	summary     string
 	hits        map[kind]int
 	expected    []kind
@@ -19,20 +21,23 @@ type result struct {
 }
 
 // missing names the kinds that never hit in a run that lasted long enough for all.
-func (r result) missing(lasts time.Duration) (found []string) {
-	if lasts < thorough {
+func (r result) missing() (found []string) {
+	if r.plan.lasts < thorough {
 		return nil
 	}
 	for _, k := range r.expected {
 		if r.hits[k] == 0 {
-			found = append(found, fmt.Sprintf("%s: never, in %s", k, lasts))
+			found = append(found, fmt.Sprintf("%s: never, in %s", k, r.plan.lasts))
 		}
 	}
 	return found
 }
 
-// print writes the counts and the verdict, and returns the exit code.
-func (r result) print(to io.Writer, p plan) int {
+// Differs implements trial.Result. What only never hit leaves nothing to look at.
+func (r result) Differs() bool { return len(r.differences) > 0 }
+
+// Print implements trial.Result.
+func (r result) Print(to io.Writer) (ok bool) {
 	width := 0
 	all := map[kind]bool{}
 	for _, k := range slices.Concat(r.expected, slices.Collect(maps.Keys(r.hits))) {
@@ -45,23 +50,17 @@ func (r result) print(to io.Writer, p plan) int {
 	for _, why := range r.impossible {
 		fmt.Fprintf(to, "  not here: %s\n", why)
 	}
-	differences := slices.Concat(r.differences, r.missing(p.lasts))
+	differences := slices.Concat(r.differences, r.missing())
 	if len(differences) == 0 {
 		fmt.Fprintln(to, "ok")
-		return 0
+		return true
 	}
 	fmt.Fprintln(to, "what happened last:")
 	for _, e := range r.timeline {
 		fmt.Fprintln(to, e)
 	}
 	fmt.Fprintf(to, "%d differences:\n", len(differences))
-	for i, d := range differences {
-		if i == shown {
-			fmt.Fprintf(to, "… and %d more\n", len(differences)-shown)
-			break
-		}
-		fmt.Fprintln(to, d)
-	}
-	fmt.Fprintf(to, "the same schedule again: %s\n", p)
-	return 1
+	trial.PrintDifferences(to, differences, shown)
+	fmt.Fprintf(to, "the same schedule again: %s\n", r.plan)
+	return false
 }

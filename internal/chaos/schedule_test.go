@@ -9,10 +9,17 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
 )
 
-func setups() []plan {
-	return []plan{{store: storeSQLite, bus: busInProcess}, {store: storePostgres, bus: busInProcess}, {store: storePostgres, bus: busKafka}, {store: storeSQLite, bus: busKafka}}
+func setups() (all []plan) {
+	for _, store := range []string{trial.SQLite, trial.Postgres} {
+		for _, bus := range []string{trial.InProcess, trial.Kafka} {
+			all = append(all, plan{Setup: trial.Setup{Store: store, Bus: bus}})
+		}
+	}
+	return all
 }
 
 func TestOneSeedIsOneSchedule(t *testing.T) {
@@ -52,7 +59,7 @@ func TestEveryKindComesInAThoroughRun(t *testing.T) {
 				acts := schedule(seed, l, thorough)
 				for _, k := range l.kinds {
 					if !slices.ContainsFunc(acts, func(a act) bool { return a.kind == k }) {
-						t.Errorf("seed %d, %s+%s: %s never comes", seed, p.store, p.bus, k)
+						t.Errorf("seed %d, %s+%s: %s never comes", seed, p.Store, p.Bus, k)
 					}
 				}
 				for _, a := range acts {
@@ -86,27 +93,27 @@ func TestSeedsDrawAllRoles(t *testing.T) {
 
 func TestWhatDidNotHitFailsAThoroughRun(t *testing.T) {
 	t.Parallel()
-	p := plan{store: storePostgres, bus: busKafka, seed: 9, lasts: thorough}
-	r := result{summary: "all went well", expected: expected(p, true), hits: map[kind]int{}, timeline: []entry{{time.Second, "the last thing"}}}
+	p := plan{Setup: trial.Setup{Store: trial.Postgres, Bus: trial.Kafka}, seed: 9, lasts: thorough}
+	r := result{plan: p, summary: "all went well", expected: expected(p, true), hits: map[kind]int{}, timeline: []entry{{time.Second, "the last thing"}}}
 	for _, k := range r.expected {
 		r.hits[k] = 2
 	}
 	var out bytes.Buffer
-	if code := r.print(&out, p); code != 0 || !strings.HasSuffix(out.String(), "\nok\n") {
-		t.Fatalf("exit %d\n%s", code, &out)
+	if ok := r.Print(&out); !ok || !strings.HasSuffix(out.String(), "\nok\n") {
+		t.Fatalf("%v\n%s", ok, &out)
 	}
 	r.hits[quorumLost] = 0
 	out.Reset()
-	if code := r.print(&out, p); code != 1 || strings.Contains(out.String(), "ok\n") {
-		t.Fatalf("exit %d\n%s", code, &out)
+	if ok := r.Print(&out); ok || strings.Contains(out.String(), "ok\n") {
+		t.Fatalf("%v\n%s", ok, &out)
 	}
 	for _, want := range []string{"most brokers stopped: never, in 5m0s\n", "the last thing\n", "again: make chaos SEED=9 FOR=5m0s STORE=postgres BUS=kafka\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &out)
 		}
 	}
-	p.lasts = time.Minute
-	if code := r.print(&out, p); code != 0 {
+	r.plan.lasts = time.Minute
+	if !r.Print(&out) {
 		t.Error("a short run need not have everything")
 	}
 }
@@ -114,9 +121,9 @@ func TestWhatDidNotHitFailsAThoroughRun(t *testing.T) {
 func TestADifferenceFails(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	r := result{differences: slices.Repeat([]string{"order o_1: charged 2 times"}, shown+5)}
-	if code := r.print(&out, plan{lasts: time.Minute}); code != 1 || !strings.Contains(out.String(), "35 differences:\norder o_1") || !strings.Contains(out.String(), "… and 5 more\n") {
-		t.Errorf("exit %d\n%s", code, &out)
+	r := result{plan: plan{lasts: time.Minute}, differences: slices.Repeat([]string{"order o_1: charged 2 times"}, shown+5)}
+	if ok := r.Print(&out); ok || !strings.Contains(out.String(), "35 differences:\norder o_1") || !strings.Contains(out.String(), "… and 5 more\n") {
+		t.Errorf("%v\n%s", ok, &out)
 	}
 }
 
@@ -126,7 +133,7 @@ func TestExpectedKindsDiffer(t *testing.T) {
 		all := expected(p, true)
 		slices.Sort(all)
 		if n := len(slices.Compact(slices.Clone(all))); n != len(all) {
-			t.Errorf("%s+%s: %d of %d kinds differ: %q", p.store, p.bus, n, len(all), all)
+			t.Errorf("%s+%s: %d of %d kinds differ: %q", p.Store, p.Bus, n, len(all), all)
 		}
 		if slices.Contains(expected(p, false), diskFull) {
 			t.Error("a disk that cannot be filled is expected to be full")
@@ -138,7 +145,7 @@ func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-store", "mysql"}, {"-bus", "rabbit"}, {"-for", "0"}, {"-rate", "0"}, {"-rate", "1e9"}, {"-nope"}, {"extra"}} {
 		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), args, &stdout, &stderr); code != 2 || stdout.Len() > 0 {
+		if code := command().Run(t.Context(), args, &stdout, &stderr); code != 2 || stdout.Len() > 0 {
 			t.Errorf("%v: exit %d, %q", args, code, &stdout)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
 )
 
 // stalled is how long nothing may move before the run gives up waiting. The longest pause that healing leaves is the backoff
@@ -21,8 +22,8 @@ func (s *stage) settle(ctx context.Context) (e ledger.Evidence, found []string, 
 		differences, events, outstanding int
 		behind                           int64
 	}
-	var last standing
-	began, since := time.Now(), time.Now()
+	var still trial.Standstill[standing]
+	began := time.Now()
 	for {
 		var now standing
 		e, err = s.gather(ctx)
@@ -32,7 +33,7 @@ func (s *stage) settle(ctx context.Context) (e ledger.Evidence, found []string, 
 				now.outstanding = n
 				found = append(found, fmt.Sprintf("%d webhooks were not taken", n))
 			}
-			if now.behind, err = s.behind(); now.behind > 0 {
+			if now.behind, err = s.place.Behind(); now.behind > 0 {
 				found = append(found, fmt.Sprintf("the engine is %d records behind on Kafka", now.behind))
 			}
 		}
@@ -47,13 +48,13 @@ func (s *stage) settle(ctx context.Context) (e ledger.Evidence, found []string, 
 			s.journal.note("%d orders, %d events, both sides agree", len(e.Orders), now.events)
 			return e, nil, nil
 		}
-		if now != last {
+		rested := still.Look(now)
+		if rested == 0 {
 			s.journal.note("%d orders, %d events, %d differences", len(e.Orders), now.events, now.differences)
-			last, since = now, time.Now()
 		}
-		if time.Since(since) > stalled || time.Since(began) > patience {
+		if rested > stalled || time.Since(began) > patience {
 			return e, append([]string{fmt.Sprintf("given up after %s; nothing moved for the last %s", time.Since(began).Round(time.Second),
-				time.Since(since).Round(time.Second))}, found...), nil
+				rested.Round(time.Second))}, found...), nil
 		}
 		rest(ctx, 2*time.Second)
 	}
@@ -61,30 +62,10 @@ func (s *stage) settle(ctx context.Context) (e ledger.Evidence, found []string, 
 
 // gather asks the program, its store, the bus and the world.
 func (s *stage) gather(ctx context.Context) (e ledger.Evidence, err error) {
-	d, err := s.place.open(ctx)
-	if err != nil {
-		return e, fmt.Errorf("open the store: %w", err)
-	}
 	e = ledger.Evidence{Orders: s.load.placed(), Ledger: s.sim.Ledger(), Undelivered: s.courier.forgotten(),
 		Callbacks: s.receiver.Received(), Refused: s.receiver.Counts().Refused}
-	storeID, err := e.Read(ctx, d)
-	if err != nil {
+	if err := s.place.Read(ctx, &e); err != nil {
 		return e, err
 	}
-	if err := s.processes[0].ask(ctx, &e); err != nil {
-		return e, err
-	}
-	if l := s.place.listener; l != nil {
-		err = l.CatchUp(ctx)
-		e.Bus, e.Records = true, l.Of(storeID)
-	}
-	return e, err
-}
-
-// behind is how many records of Kafka the engine has not taken.
-func (s *stage) behind() (int64, error) {
-	if s.place.listener == nil {
-		return 0, nil
-	}
-	return s.place.listener.Lag()
+	return e, s.processes[0].ask(ctx, &e)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hooksaga/hooksaga/internal/e2e/traffic"
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
 )
 
 // role is the PAYMENTS_MODE of a process; "" is all of them.
@@ -70,7 +71,7 @@ func lanes(p plan, disk bool) []lane {
 	brokers := lane{name: "brokers", pauseMin: 3 * time.Second, pauseMax: 10 * time.Second, lastsMin: time.Second, lastsMax: 8 * time.Second}
 	keys := lane{name: "keys", pauseMin: 15 * time.Second, pauseMax: 60 * time.Second, lastsMin: truce, lastsMax: truce, kinds: []kind{keysExpired}}
 	services := []service{toStripe}
-	if p.store == storePostgres {
+	if p.Store == trial.Postgres {
 		services = append(services, toPostgres)
 		store.kinds = []kind{backendKilled, backendTerminated, backendStopped, postmasterKilled, postgresStopped, postgresQuit}
 	} else {
@@ -79,7 +80,7 @@ func lanes(p plan, disk bool) []lane {
 	if disk {
 		store.kinds = append(store.kinds, diskFull)
 	}
-	if p.bus == busKafka {
+	if p.Bus == trial.Kafka {
 		services = append(services, toKafka)
 		processes.kinds = append(processes.kinds, busSwitched)
 		brokers.kinds = []kind{brokerKilled, brokerStopped, quorumLost}

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/hooksaga/hooksaga/commands/charge/chargetest"
 	"github.com/hooksaga/hooksaga/commands/notify"
 	"github.com/hooksaga/hooksaga/internal/e2e/serving"
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
+	"github.com/hooksaga/hooksaga/internal/loopback"
 )
 
 // stage is a run: the program, everything around it, and what breaks it.
@@ -30,7 +31,7 @@ type stage struct {
 
 	truce   sync.RWMutex  // held for writing by a lane that needs the others to be quiet
 	healed  chan struct{} // closed when nothing is broken any more
-	servers []*http.Server
+	servers loopback.Servers
 	running sync.WaitGroup // what serves and watches
 	cancel  context.CancelFunc
 }
@@ -56,11 +57,11 @@ func build(ctx context.Context, p plan, dir string, j *journal) (_ *stage, err e
 	if s.receiver, err = newReceiver(p, j, s.healed); err != nil {
 		return nil, err
 	}
-	stripe, err := s.serve(s.sim)
+	stripe, err := s.servers.Serve(s.sim)
 	if err != nil {
 		return nil, err
 	}
-	callbacks, err := s.serve(s.receiver)
+	callbacks, err := s.servers.Serve(s.receiver)
 	if err != nil {
 		return nil, err
 	}
@@ -101,12 +102,12 @@ func (s *stage) employ(name string, r role, binary, stripe, callbacks string) er
 	}
 	s.wires = append(s.wires, wires...)
 	env := append(serving.Environ(), "HOOKSAGA_LISTEN="+program.Listen, "HOOKSAGA_ADMIN_LISTEN="+program.Admin, "HOOKSAGA_STORE="+store,
-		"HOOKSAGA_LEASE="+lease.String(), "HOOKSAGA_CALLBACK_URL="+callbacks, "HOOKSAGA_CALLBACK_SECRET="+callbackSecret)
+		"HOOKSAGA_LEASE="+lease.String(), "HOOKSAGA_CALLBACK_URL="+callbacks, "HOOKSAGA_CALLBACK_SECRET="+serving.CallbackSecret)
 	if r != everything {
 		env = append(env, "PAYMENTS_MODE="+string(r))
 	}
 	if r.receives() {
-		env = append(env, "STRIPE_WEBHOOK_SECRET="+stripeSecret, "ORDERS_WEBHOOK_SECRET="+ordersSecret)
+		env = append(env, "STRIPE_WEBHOOK_SECRET="+serving.StripeSecret, "ORDERS_WEBHOOK_SECRET="+serving.OrdersSecret)
 	}
 	if r.charges() {
 		w, err := newWire(name+" to stripe", toStripe, net.JoinHostPort("127.0.0.1", "0"), stripe)
@@ -114,11 +115,11 @@ func (s *stage) employ(name string, r role, binary, stripe, callbacks string) er
 			return err
 		}
 		s.wires = append(s.wires, w)
-		env = append(env, "STRIPE_API_BASE=http://"+w.address(), "STRIPE_KEY="+stripeKey)
+		env = append(env, "STRIPE_API_BASE=http://"+w.address(), "STRIPE_KEY="+serving.StripeKey)
 	}
-	p := &process{role: r, journal: s.journal, program: program, env: env, bus: busInProcess}
-	if s.plan.bus == busKafka {
-		p.bus, p.other = s.place.kafka, busInProcess
+	p := &process{role: r, journal: s.journal, program: program, env: env, bus: trial.InProcess}
+	if s.plan.Bus == trial.Kafka {
+		p.bus, p.other = s.place.kafka, trial.InProcess
 	}
 	s.processes = append(s.processes, p)
 	s.journal.note("%s is %s", name, map[role]string{everything: "everything", gateway: "the gateway", receiver: "the receiver"}[r])
@@ -155,17 +156,6 @@ func (s *stage) await(ctx context.Context, within time.Duration, so func() bool)
 	return nil
 }
 
-func (s *stage) serve(h http.Handler) (address string, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("listen for the program: %w", err)
-	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	s.servers = append(s.servers, server)
-	s.running.Go(func() { _ = server.Serve(l) }) // always an error: that it was closed
-	return l.Addr().String(), nil
-}
-
 // count notes an act and whether it hit.
 func (s *stage) count(k kind, hit bool) {
 	if hit {
@@ -192,9 +182,7 @@ func (s *stage) close(ctx context.Context) error {
 	if s.sim != nil {
 		errs = append(errs, s.sim.Close())
 	}
-	for _, server := range s.servers {
-		errs = append(errs, server.Close())
-	}
+	errs = append(errs, s.servers.Close())
 	s.running.Wait()
 	if s.place == nil {
 		return errors.Join(errs...)
@@ -202,5 +190,5 @@ func (s *stage) close(ctx context.Context) error {
 	for _, w := range s.wires {
 		w.close()
 	}
-	return errors.Join(append(errs, s.place.remove(ctx))...)
+	return errors.Join(append(errs, s.place.Remove(ctx))...)
 }

@@ -74,9 +74,9 @@ func (p *play) environment() []string {
 		"HOOKSAGA_LISTEN=127.0.0.1:0", "HOOKSAGA_ADMIN_LISTEN=127.0.0.1:0",
 		"HOOKSAGA_STORE=sqlite:" + filepath.Join(p.dir, "hooksaga.db"), "HOOKSAGA_BUS=inprocess",
 		"HOOKSAGA_LEASE=" + lease.String(), "HOOKSAGA_LOG_FORMAT=json",
-		"STRIPE_KEY=" + stripeKey, "STRIPE_API_BASE=" + p.world.stripeURL,
+		"STRIPE_KEY=" + stripeKey, "STRIPE_API_BASE=http://" + p.world.stripeAt,
 		"STRIPE_WEBHOOK_SECRET=" + stripeSecret, "ORDERS_WEBHOOK_SECRET=" + ordersSecret,
-		"HOOKSAGA_CALLBACK_URL=" + p.world.callbackURL, "HOOKSAGA_CALLBACK_SECRET=" + callbackSecret,
+		"HOOKSAGA_CALLBACK_URL=http://" + p.world.callbacksAt, "HOOKSAGA_CALLBACK_SECRET=" + callbackSecret,
 	}
 }
 

@@ -3,14 +3,13 @@ package demo
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/hooksaga/hooksaga/commands/charge/chargetest"
 	"github.com/hooksaga/hooksaga/commands/notify"
+	"github.com/hooksaga/hooksaga/internal/loopback"
 )
 
 // What the program and the world outside share.
@@ -28,9 +27,9 @@ type world struct {
 	send     func(*http.Request) (*http.Response, error)
 	client   *http.Client
 
-	stripeURL, callbackURL string
+	stripeAt, callbacksAt string // addresses
 
-	servers []*http.Server
+	servers loopback.Servers
 	running sync.WaitGroup
 }
 
@@ -56,25 +55,14 @@ func newWorld(ctx context.Context, o Outside) (_ *world, err error) {
 	if o.Stripe != nil {
 		gateway = o.Stripe(gateway)
 	}
-	if w.stripeURL, err = w.serve(gateway); err != nil {
+	if w.stripeAt, err = w.servers.Serve(gateway); err != nil {
 		return nil, err
 	}
-	if w.callbackURL, err = w.serve(w.receiver); err != nil {
+	if w.callbacksAt, err = w.servers.Serve(w.receiver); err != nil {
 		return nil, err
 	}
 	w.running.Go(func() { _ = w.stripe.Run(ctx) }) // ErrClosed, when close comes first
 	return w, nil
-}
-
-func (w *world) serve(h http.Handler) (url string, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("listen for the program: %w", err)
-	}
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	w.servers = append(w.servers, s)
-	w.running.Go(func() { _ = s.Serve(l) }) // always an error: that it was closed
-	return "http://" + l.Addr().String(), nil
 }
 
 // sendTo names the endpoint of Stripe's webhooks, also of those that could not be delivered so far. With "" they are kept
@@ -85,11 +73,8 @@ func (w *world) sendTo(url string) {
 
 // close ends everything, the simulator first: a server waits for what it holds.
 func (w *world) close() error {
-	errs := []error{w.stripe.Close()}
-	for _, s := range w.servers {
-		errs = append(errs, s.Close())
-	}
+	err := errors.Join(w.stripe.Close(), w.servers.Close())
 	w.running.Wait()
 	w.client.CloseIdleConnections()
-	return errors.Join(errs...)
+	return err
 }

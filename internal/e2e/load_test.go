@@ -11,6 +11,7 @@ import (
 
 	"github.com/hooksaga/hooksaga/ingest"
 	"github.com/hooksaga/hooksaga/ingest/hmachook"
+	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 	"github.com/hooksaga/hooksaga/internal/e2e/traffic"
 )
 
@@ -40,7 +41,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		d.t.Error(err)
 	}
-	if _, err := d.provider.Verify(ingest.Request{Header: r.Header, Body: body, Secrets: ingest.NewSecrets(ordersSecret)}); err != nil {
+	if _, err := d.provider.Verify(ingest.Request{Header: r.Header, Body: body, Secrets: ingest.NewSecrets(serving.OrdersSecret)}); err != nil {
 		d.t.Errorf("%v: %s", err, body)
 	}
 	d.mu.Lock()
@@ -61,7 +62,7 @@ func TestOrdersAreRepeatedUntilAcknowledged(t *testing.T) {
 	})
 	orders := placing(plan{seed: 1, orders: 3}, time.Unix(1, 0))
 	way := newProgress(orders, len(orders))
-	l := newLoad(server.URL, ordersSecret, orders, 2, way)
+	l := newLoad(server.URL, serving.OrdersSecret, orders, 2, way)
 	l.run(t.Context(), []int{0, 1, 2, 1}, 2)
 	placed, twice, refused := l.outcome()
 	if n, _ := way.count(); len(placed) != 3 || twice != 1 || len(refused) != 0 || n != 3 {
@@ -72,7 +73,7 @@ func TestOrdersAreRepeatedUntilAcknowledged(t *testing.T) {
 // single is a load of one order.
 func single(url string) *load {
 	orders := placing(plan{seed: 1, orders: 1}, time.Unix(1, 0))
-	return newLoad(url, ordersSecret, orders, 1, newProgress(orders, 1))
+	return newLoad(url, serving.OrdersSecret, orders, 1, newProgress(orders, 1))
 }
 
 func TestWrongAnswersAreReported(t *testing.T) {

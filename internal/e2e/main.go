@@ -30,94 +30,63 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
 )
 
 // shown is how many differences are printed.
 const shown = 20
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { os.Exit(command().Main(context.Background())) }
 
-// run is main with its surroundings given, and an exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	plan, err := parse(args, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "e2e:", err)
-		return 2
-	}
-	result, err := play(ctx, plan, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "e2e:", err)
-		return 1
-	}
-	fmt.Fprintln(stdout, result.counts)
-	if len(result.differences) == 0 {
-		fmt.Fprintln(stdout, "ok")
-		return 0
-	}
-	for i, d := range result.differences {
-		if i == shown {
-			fmt.Fprintf(stdout, "… and %d more\n", len(result.differences)-shown)
-			break
-		}
-		fmt.Fprintln(stdout, d)
-	}
-	return 1
+func command() trial.Command[plan, result] {
+	return trial.Command[plan, result]{Name: "e2e", Parse: parse, Play: play}
 }
 
 // plan is what is to be done.
 type plan struct {
-	store, bus string
-	seed       int64
-	orders     int
-	parallel   int
-	kills      int
+	trial.Setup
+	seed     int64
+	orders   int
+	parallel int
+	kills    int
 }
 
 func parse(args []string, stderr io.Writer) (plan, error) {
 	var p plan
 	flags := flag.NewFlagSet("e2e", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&p.store, "store", storeSQLite, "event store: sqlite or postgres")
-	flags.StringVar(&p.bus, "bus", busInProcess, "bus: inprocess or kafka")
 	flags.Int64Var(&p.seed, "seed", 1, "seed of orders, faults and kills")
 	flags.IntVar(&p.orders, "orders", 2000, "orders to place")
 	flags.IntVar(&p.parallel, "parallel", 32, "webhooks under way at once")
 	flags.IntVar(&p.kills, "kills", 10, "how often the serving process is killed")
-	if err := flags.Parse(args); err != nil {
+	if err := p.Parse(flags, args); err != nil {
 		return p, err
 	}
-	switch {
-	case flags.NArg() > 0:
-		return p, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case p.store != storeSQLite && p.store != storePostgres:
-		return p, fmt.Errorf("-store is %q; allowed are %s, %s", p.store, storeSQLite, storePostgres)
-	case p.bus != busInProcess && p.bus != busKafka:
-		return p, fmt.Errorf("-bus is %q; allowed are %s, %s", p.bus, busInProcess, busKafka)
-	case p.orders < 1 || p.parallel < 1 || p.kills < 0:
+	if p.orders < 1 || p.parallel < 1 || p.kills < 0 {
 		return p, fmt.Errorf("-orders and -parallel are at least 1, -kills at least 0")
 	}
 	return p, nil
 }
 
-// The values of -store and -bus.
-const (
-	storeSQLite   = "sqlite"
-	storePostgres = "postgres"
-	busInProcess  = "inprocess"
-	busKafka      = "kafka"
-)
-
 // result is what came of it.
 type result struct {
 	counts      counts
 	differences []string
+}
+
+// Differs implements trial.Result.
+func (r result) Differs() bool { return len(r.differences) > 0 }
+
+// Print implements trial.Result.
+func (r result) Print(to io.Writer) (ok bool) {
+	fmt.Fprintln(to, r.counts)
+	if r.Differs() {
+		trial.PrintDifferences(to, r.differences, shown)
+		return false
+	}
+	fmt.Fprintln(to, "ok")
+	return true
 }
 
 // counts is what really happened.

@@ -17,7 +17,7 @@ func TestSmallRunOnSQLite(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"-orders", "60", "-kills", "2", "-seed", "1"}, &stdout, &stderr)
+	code := command().Run(t.Context(), []string{"-orders", "60", "-kills", "2", "-seed", "1"}, &stdout, &stderr)
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, &stdout, &stderr)
 	}
@@ -35,7 +35,7 @@ func TestFaultsThatDidNotHitFail(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"-orders", "1", "-kills", "0", "-seed", "1"}, &stdout, &stderr)
+	code := command().Run(t.Context(), []string{"-orders", "1", "-kills", "0", "-seed", "1"}, &stdout, &stderr)
 	if code != 1 || !strings.Contains(stdout.String(), "kills=0: nothing was killed") || strings.Contains(stdout.String(), "ok\n") {
 		t.Fatalf("exit %d\n%s%s", code, &stdout, &stderr)
 	}
@@ -73,7 +73,7 @@ func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-store", "mysql"}, {"-bus", "rabbit"}, {"-orders", "0"}, {"-kills", "-1"}, {"-nope"}, {"extra"}} {
 		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), args, &stdout, &stderr); code != 2 || stdout.Len() > 0 {
+		if code := command().Run(t.Context(), args, &stdout, &stderr); code != 2 || stdout.Len() > 0 {
 			t.Errorf("%v: exit %d, %q", args, code, &stdout)
 		}
 	}

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
 	"github.com/hooksaga/hooksaga/internal/e2e/serving"
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
 )
 
 // show is one run of a plan.
@@ -34,26 +34,14 @@ const windows = 8
 // a killed process and the backoff of a command, seconds both.
 const stalled = time.Minute
 
-// play does what the plan says and compares. An error means that it could not be done; what came of it, even if that is
-// that the program stopped doing anything, is in the result.
-func play(ctx context.Context, p plan, log io.Writer) (res result, err error) {
-	dir, err := os.MkdirTemp("", "hooksaga-e2e-")
-	if err != nil {
-		return res, err
-	}
-	defer func() {
-		if err == nil && len(res.differences) == 0 || ctx.Err() != nil {
-			err = errors.Join(err, os.RemoveAll(dir))
-			return
-		}
-		fmt.Fprintf(log, "e2e: logs, ledger and what the store says are in %s\n", dir)
-	}()
+// play implements trial.Command's Play.
+func play(ctx context.Context, p plan, dir string, log io.Writer) (res result, err error) {
 	s := &show{plan: p, log: log, orders: placing(p, time.Now())}
 	s.way = newProgress(s.orders, windows*p.parallel)
 	if s.place, err = prepare(ctx, p, dir); err != nil {
 		return res, err
 	}
-	defer func() { err = errors.Join(err, s.place.remove(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, s.place.Remove(context.WithoutCancel(ctx))) }()
 	s.say("building hooksaga with the race detector")
 	binary, err := serving.Build(ctx, dir, true)
 	if err != nil {
@@ -77,7 +65,7 @@ func (s *show) run(ctx context.Context, dir string) (res result, err error) {
 	if err := s.program.Start(ctx); err != nil {
 		return res, err
 	}
-	s.load = newLoad(s.program.URL("/webhooks/orders"), ordersSecret, s.orders, s.plan.parallel, s.way)
+	s.load = newLoad(s.program.URL("/webhooks/orders"), serving.OrdersSecret, s.orders, s.plan.parallel, s.way)
 	giveUp := s.drive(ctx, deliveries(s.plan, s.orders))
 	if giveUp == nil {
 		giveUp = s.settle(ctx)
@@ -101,7 +89,7 @@ func (s *show) run(ctx context.Context, dir string) (res result, err error) {
 		return res, errors.Join(giveUp, err)
 	}
 	res.differences = append(res.differences, ledger.Judge(e)...)
-	found, err := serving.Inspect(s.program.Logs(), secrets())
+	found, err := serving.Inspect(s.program.Logs())
 	if err != nil {
 		return res, err
 	}
@@ -121,7 +109,7 @@ func (s *show) gather(ctx context.Context, placed []ledger.Order) (e ledger.Evid
 	if err := s.program.Ask(ctx, &e); err != nil {
 		return e, err
 	}
-	return e, s.place.read(ctx, &e)
+	return e, s.place.Read(ctx, &e)
 }
 
 // drive places the orders and kills the serving process meanwhile, until both are done or something makes that
@@ -204,18 +192,15 @@ func (s *show) reach(ctx context.Context, step int) error {
 func (s *show) watch(ctx context.Context, giveUp context.CancelCauseFunc) {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
-	last, since := 0, time.Now()
+	var still trial.Standstill[int]
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
+		case <-tick.C:
 			passed, _ := s.way.count()
 			s.say("step %d of %d", passed, s.way.total())
-			if passed != last {
-				last, since = passed, now
-			}
-			if now.Sub(since) > stalled {
+			if still.Look(passed) > stalled {
 				giveUp(fmt.Errorf("no order moved for %s: %d of %d steps passed", stalled, passed, s.way.total()))
 				return
 			}
@@ -224,7 +209,7 @@ func (s *show) watch(ctx context.Context, giveUp context.CancelCauseFunc) {
 }
 
 func (s *show) say(format string, args ...any) {
-	fmt.Fprintf(s.log, "e2e %s+%s seed %d: %s\n", s.plan.store, s.plan.bus, s.plan.seed, fmt.Sprintf(format, args...))
+	fmt.Fprintf(s.log, "e2e %s+%s seed %d: %s\n", s.plan.Store, s.plan.Bus, s.plan.seed, fmt.Sprintf(format, args...))
 }
 
 // count reads off what really happened.

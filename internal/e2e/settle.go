@@ -8,6 +8,7 @@ import (
 	"github.com/hooksaga/hooksaga/commands/charge"
 	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
 	"github.com/hooksaga/hooksaga/internal/e2e/serving"
+	"github.com/hooksaga/hooksaga/internal/e2e/trial"
 )
 
 // standing is how far the program has come with what was placed.
@@ -26,8 +27,7 @@ func (n standing) settled(orders int) bool {
 // the company. It gives up when nothing has moved for long.
 func (s *show) settle(ctx context.Context) error {
 	placed, _, _ := s.load.outcome()
-	var last standing
-	since := time.Now()
+	var still trial.Standstill[standing]
 	for {
 		now, err := s.stand(ctx)
 		if err != nil {
@@ -37,10 +37,7 @@ func (s *show) settle(ctx context.Context) error {
 		if now.settled(len(placed)) {
 			return s.heard(ctx)
 		}
-		if now != last {
-			last, since = now, time.Now()
-		}
-		if time.Since(since) > stalled {
+		if still.Look(now) > stalled {
 			return fmt.Errorf("nothing moved for %s: %d of %d orders terminal, %d charged, %d told, %d webhooks to come",
 				stalled, now.terminal, len(placed), now.charged, now.completed, now.pending)
 		}
@@ -83,34 +80,29 @@ func (s *show) stand(ctx context.Context) (n standing, err error) {
 // heard waits until the bus has told everything, and the program has heard it. It gives up when nothing has moved for
 // long.
 func (s *show) heard(ctx context.Context) error {
-	l := s.place.listener
-	if l == nil {
+	if s.place.Listener == nil {
 		return nil
 	}
 	type standing struct {
 		missing int
 		behind  int64
 	}
-	var last standing
-	since := time.Now()
+	var still trial.Standstill[standing]
 	for {
 		var e ledger.Evidence
-		err := s.place.read(ctx, &e)
+		err := s.place.Read(ctx, &e)
 		if err != nil {
 			return err
 		}
 		now := standing{missing: len(ledger.Relayed(e))}
-		if now.behind, err = l.Lag(); err != nil {
+		if now.behind, err = s.place.Behind(); err != nil {
 			return err
 		}
 		s.say("%d records on the bus, %d differences, the engine is %d behind", len(e.Records), now.missing, now.behind)
 		if now == (standing{}) {
 			return nil
 		}
-		if now != last {
-			last, since = now, time.Now()
-		}
-		if time.Since(since) > stalled {
+		if still.Look(now) > stalled {
 			return fmt.Errorf("nothing moved on the bus for %s: %d differences, the engine is %d records behind", stalled, now.missing, now.behind)
 		}
 		select {

@@ -4,23 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net"
+	"io"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/hooksaga/hooksaga/commands/charge/chargetest"
 	"github.com/hooksaga/hooksaga/commands/notify"
+	"github.com/hooksaga/hooksaga/internal/e2e/ledger"
 	"github.com/hooksaga/hooksaga/internal/e2e/serving"
-)
-
-// What the program and the outside world share.
-const (
-	stripeKey      = "sk_test_e2e_dev"
-	stripeSecret   = "whsec_dev_e2e_stripe"
-	ordersSecret   = "whsec_dev_e2e_orders"
-	callbackSecret = "whsec_ZTJlIG9ubHk6IHNpZ25zIGNhbGxiYWNrcw=="
+	"github.com/hooksaga/hooksaga/internal/loopback"
 )
 
 // The names of the simulator's faults.
@@ -36,10 +29,10 @@ type world struct {
 	stripe   *chargetest.Simulator
 	receiver *notify.Receiver
 
-	stripeURL, callbackURL string
+	stripeAt, callbacksAt string // addresses
 
 	hooks   *watched
-	servers []*http.Server
+	servers loopback.Servers
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -49,8 +42,8 @@ type world struct {
 func newWorld(ctx context.Context, p plan, webhookURL string, way *progress) (_ *world, err error) {
 	w := &world{hooks: &watched{to: &http.Transport{IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 8}, way: way}}
 	w.stripe = chargetest.New(chargetest.Options{
-		Seed: p.seed, Keys: []string{stripeKey},
-		Webhooks: chargetest.Webhooks{URL: webhookURL, Secret: stripeSecret, Twice: twice, Shuffle: 300 * time.Millisecond, RetryMax: time.Second,
+		Seed: p.seed, Keys: []string{serving.StripeKey},
+		Webhooks: chargetest.Webhooks{URL: webhookURL, Secret: serving.StripeSecret, Twice: twice, Shuffle: 300 * time.Millisecond, RetryMax: time.Second,
 			Client: &http.Client{Transport: w.hooks, Timeout: 10 * time.Second}},
 		OnRequest: func(r chargetest.Request) {
 			if r.Method == http.MethodPost && r.Path == "/v1/payment_intents" {
@@ -72,43 +65,29 @@ func newWorld(ctx context.Context, p plan, webhookURL string, way *progress) (_ 
 	); err != nil {
 		return nil, err
 	}
-	if w.receiver, err = notify.NewReceiver(notify.ReceiverConfig{Secret: callbackSecret, Answer: func(c notify.Callback, _ int) int {
+	if w.receiver, err = notify.NewReceiver(notify.ReceiverConfig{Secret: serving.CallbackSecret, Answer: func(c notify.Callback, _ int) int {
 		way.pass(orderOf(c.Data), ended)
 		return http.StatusOK
 	}}); err != nil {
 		return nil, err
 	}
-	if w.stripeURL, err = w.serve(w.stripe); err != nil {
+	if w.stripeAt, err = w.servers.Serve(w.stripe); err != nil {
 		return nil, err
 	}
-	if w.callbackURL, err = w.serve(w.receiver); err != nil {
+	if w.callbacksAt, err = w.servers.Serve(w.receiver); err != nil {
 		return nil, err
 	}
 	w.running.Go(func() { _ = w.stripe.Run(ctx) }) // ErrClosed, when close comes first
 	return w, nil
 }
 
-func (w *world) serve(h http.Handler) (url string, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("listen for the program: %w", err)
-	}
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	w.servers = append(w.servers, s)
-	w.running.Go(func() { _ = s.Serve(l) }) // always an error: that it was closed
-	return "http://" + l.Addr().String(), nil
-}
-
 // close ends everything, the simulator first: a server waits for what it holds.
 func (w *world) close() error {
 	w.cancel()
-	errs := []error{w.stripe.Close()}
-	for _, s := range w.servers {
-		errs = append(errs, s.Close())
-	}
+	err := errors.Join(w.stripe.Close(), w.servers.Close())
 	w.running.Wait()
 	w.hooks.to.CloseIdleConnections()
-	return errors.Join(errs...)
+	return err
 }
 
 // pending is how many webhooks were not acknowledged yet.
@@ -133,16 +112,12 @@ func (t *watched) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return res, nil // not told apart from a webhook of another kind
 	}
-	var event struct {
-		Type string `json:"type"`
-		Data struct {
-			Object struct {
-				Metadata json.RawMessage `json:"metadata"`
-			} `json:"object"`
-		} `json:"data"`
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return res, nil
 	}
-	if json.NewDecoder(body).Decode(&event) == nil && event.Type == "payment_intent.succeeded" {
-		t.way.pass(orderOf(event.Data.Object.Metadata), ended)
+	if told, err := ledger.ReadWebhook(raw); err == nil && told.Type == "payment_intent.succeeded" {
+		t.way.pass(told.Order, ended)
 	}
 	return res, nil
 }
@@ -158,12 +133,6 @@ func orderOf(raw []byte) string {
 	return about.Order
 }
 
-// secrets are what no log may show.
-func secrets() map[string]string {
-	return map[string]string{"the Stripe key": stripeKey, "Stripe's webhook secret": stripeSecret,
-		"the order service's secret": ordersSecret, "the secret of callbacks": callbackSecret}
-}
-
 // lease is how long the program may hold a command: what a kill costs those under way.
 const lease = "5s"
 
@@ -175,11 +144,11 @@ func environment(p *serving.Program, at *place, w *world) []string {
 		"HOOKSAGA_STORE="+at.store,
 		"HOOKSAGA_BUS="+at.bus,
 		"HOOKSAGA_LEASE="+lease,
-		"HOOKSAGA_CALLBACK_URL="+w.callbackURL,
-		"HOOKSAGA_CALLBACK_SECRET="+callbackSecret,
-		"STRIPE_API_BASE="+w.stripeURL,
-		"STRIPE_KEY="+stripeKey,
-		"STRIPE_WEBHOOK_SECRET="+stripeSecret,
-		"ORDERS_WEBHOOK_SECRET="+ordersSecret,
+		"HOOKSAGA_CALLBACK_URL=http://"+w.callbacksAt,
+		"HOOKSAGA_CALLBACK_SECRET="+serving.CallbackSecret,
+		"STRIPE_API_BASE=http://"+w.stripeAt,
+		"STRIPE_KEY="+serving.StripeKey,
+		"STRIPE_WEBHOOK_SECRET="+serving.StripeSecret,
+		"ORDERS_WEBHOOK_SECRET="+serving.OrdersSecret,
 	)
 }

@@ -161,34 +161,16 @@ type hinted struct {
 }
 
 // wanted returns the events that a saga wants and that are not decided. What the bus tells of, the process that stored it
-// has mostly decided already: that is asked before the event is decoded.
-func (h *Hints) wanted(ctx context.Context, d saga.Definition, wants Interested, events []hinted) (left []eventstore.Event, err error) {
-	var of []hinted
-	var guards []string // of those that are to be asked for
+// has mostly decided already.
+func (h *Hints) wanted(ctx context.Context, d saga.Definition, wants Interested, events []hinted) ([]eventstore.Event, error) {
+	var of []eventstore.Event
+	var first []bool
 	for _, e := range events {
-		if e.Position <= h.floors[d.Name()] || !wants(e.Event) {
-			continue
-		}
-		if of = append(of, e); !e.first {
-			guards = append(guards, saga.DecisionID(d.Name(), e.Source, e.ID))
+		if e.Position > h.floors[d.Name()] && wants(e.Event) {
+			of, first = append(of, e.Event), append(first, e.first)
 		}
 	}
-	var handled []bool
-	if len(guards) > 0 {
-		if handled, err = h.engine.rows.Handled(ctx, guards); err != nil {
-			return nil, err
-		}
-	}
-	for _, e := range of {
-		if !e.first {
-			done := handled[0]
-			if handled = handled[1:]; done {
-				continue
-			}
-		}
-		left = append(left, e.Event)
-	}
-	return left, nil
+	return h.engine.undecided(ctx, d, of, first)
 }
 
 // look reads the sagas' watermarks. A record that is at or below one is a redelivery, or older than the saga: a bus that is

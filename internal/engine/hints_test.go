@@ -105,6 +105,50 @@ func TestWhatAnotherProcessHasDecidedIsNotDecidedAgain(t *testing.T) {
 	}
 }
 
+// One page holds what nobody else was told of, what another process has decided, and what it has not.
+func TestOnlyWhatOthersWereToldOfIsLookedUp(t *testing.T) {
+	t.Parallel()
+	w, c := counted(t, eventstore.Options{})
+	def := shippingSaga("shipping", byParcel)
+	other, n := w.node(def), w.node(def)
+	var page []engine.Hint
+	for i, first := range []bool{false, true, false, false} {
+		id := fmt.Sprint("e", i)
+		w.tell(packedAs(id, fmt.Sprint("p", i)))
+		page = append(page, w.hint(id, first))
+	}
+	if err := take(t, engine.NewHints(other.engine, 16, 1, notRefused(t)), page[0], page[2]); err != nil {
+		t.Fatal(err)
+	}
+	c.handled = 0
+	if err := take(t, engine.NewHints(n.engine, 16, 1, notRefused(t)), page...); err != nil {
+		t.Fatal(err)
+	}
+	if len(other.seen) != 2 || len(n.seen) != 2 || n.seen[0].Again || n.seen[1].Again || c.handled != 3 {
+		t.Errorf("%d look-ups, seen %+v, by the other %+v", c.handled, n.seen, other.seen)
+	}
+}
+
+func TestASweepLooksUpWhatIsDecidedOnlyBehindAGrace(t *testing.T) {
+	t.Parallel()
+	w, c := counted(t, eventstore.Options{})
+	alone, behind := shippingSaga("alone", byParcel), shippingSaga("behind", byParcel)
+	n := w.node(alone, behind)
+	s := engine.NewSweep(n.engine, behind, engine.SweepConfig{Holder: "sweeper", Lanes: 1, Grace: time.Second, TTL: time.Hour})
+	w.tell(packedAs("e1", "p"))
+	for range 3 {
+		for _, step := range []func(context.Context) (bool, error){n.sweeps[0].Step, s.Step} {
+			if _, err := step(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.now = w.now.Add(time.Second)
+	}
+	if len(n.seen) != 2 || c.handled != 1 {
+		t.Errorf("%d look-ups, seen %+v", c.handled, n.seen)
+	}
+}
+
 func TestAHintWhoseInputFailedIsTakenAgain(t *testing.T) {
 	t.Parallel()
 	w, c := counted(t, eventstore.Options{})

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -38,6 +39,35 @@ func Interest(d saga.Definition) Interested {
 		}
 		return false
 	}
+}
+
+// undecided leaves out the events that a saga has decided or queued already. That is looked up before an event is decoded,
+// for all at once, but not for those that are first by their index: nobody else was told of these. A nil first is none.
+func (e *Engine) undecided(ctx context.Context, d saga.Definition, events []eventstore.Event, first []bool) (left []eventstore.Event, err error) {
+	sure := func(i int) bool { return first != nil && first[i] }
+	var guards []string // of those that are to be asked for
+	for i, ev := range events {
+		if !sure(i) {
+			guards = append(guards, saga.DecisionID(d.Name(), ev.Source, ev.ID))
+		}
+	}
+	if len(guards) == 0 {
+		return events, nil
+	}
+	handled, err := e.rows.Handled(ctx, guards)
+	if err != nil {
+		return nil, err
+	}
+	for i, ev := range events {
+		done := false
+		if !sure(i) {
+			done, handled = handled[0], handled[1:]
+		}
+		if !done {
+			left = append(left, ev)
+		}
+	}
+	return left, nil
 }
 
 // sound refuses keys that cannot name an instance.

@@ -99,12 +99,13 @@ func (s *Sweep) advance(ctx context.Context) (progressed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	inputs, err := s.undecided(ctx, events)
-	if err != nil {
-		return false, err
+	if s.Grace > 0 { // others hand inputs in as well
+		if events, err = s.engine.undecided(ctx, s.saga, events, nil); err != nil {
+			return false, err
+		}
 	}
-	for _, in := range inputs {
-		if err := s.lanes.add(ctx, in, s.flights.start(in.Event.Position)); err != nil {
+	for _, e := range events {
+		if err := s.lanes.add(ctx, Prepare(s.saga, e), s.flights.start(e.Position)); err != nil {
 			return false, errors.Join(err, s.back())
 		}
 	}
@@ -205,26 +206,6 @@ func (s *Sweep) reach(ctx context.Context) (eventstore.Position, error) {
 // missing is the error of a hole behind a position.
 func (s *Sweep) missing(ctx context.Context, last eventstore.Position) error {
 	return cmp.Or(s.engine.Store.Whole(ctx, last), driver.ErrCorrupt)
-}
-
-// undecided makes inputs of events, but for those that are decided or queued already, where others hand inputs in as well.
-func (s *Sweep) undecided(ctx context.Context, events []eventstore.Event) (inputs []*Input, err error) {
-	handled := make([]bool, len(events))
-	if s.Grace > 0 && len(events) > 0 {
-		guards := make([]string, len(events))
-		for i, e := range events {
-			guards[i] = saga.DecisionID(s.saga.Name(), e.Source, e.ID)
-		}
-		if handled, err = s.engine.rows.Handled(ctx, guards); err != nil {
-			return nil, err
-		}
-	}
-	for i, e := range events {
-		if !handled[i] {
-			inputs = append(inputs, Prepare(s.saga, e))
-		}
-	}
-	return inputs, nil
 }
 
 // persist writes the watermark, now and then while it moves, and when it comes to rest.

@@ -3,11 +3,10 @@ package schedules_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/hooksaga/hooksaga/internal/e2e/serving"
 	"github.com/hooksaga/hooksaga/internal/pgtest"
 )
 
@@ -31,24 +30,21 @@ var program = &binary{}
 type binary struct {
 	once sync.Once
 	dir  string
+	file string
 	err  error
 }
 
 func (b *binary) path(t *testing.T) string {
 	t.Helper()
 	b.once.Do(func() {
-		if b.dir, b.err = os.MkdirTemp("", "hooksaga-schedules-"); b.err != nil {
-			return
-		}
-		out, err := exec.Command("go", "build", "-o", filepath.Join(b.dir, "hooksaga"), "github.com/hooksaga/hooksaga/cmd/hooksaga").CombinedOutput()
-		if err != nil {
-			b.err = fmt.Errorf("%w\n%s", err, out)
+		if b.dir, b.err = os.MkdirTemp("", "hooksaga-schedules-"); b.err == nil {
+			b.file, b.err = serving.Build(t.Context(), b.dir, false)
 		}
 	})
 	if b.err != nil {
-		t.Fatalf("build hooksaga: %v", b.err)
+		t.Fatal(b.err)
 	}
-	return filepath.Join(b.dir, "hooksaga")
+	return b.file
 }
 
 func (b *binary) remove() error {

@@ -21,18 +21,10 @@ const (
 func decisions(e Evidence) (found []string) {
 	type decision struct{ saga, source, input string }
 	made := map[decision]int{}
-	for _, v := range e.Events {
-		if v.Type != saga.Decided.Name() {
-			continue
-		}
-		var r saga.Record
-		if problem := decode(v.Body, &r); problem != "" {
-			found = append(found, fmt.Sprintf("position %d: cannot be read %s", v.Position, problem))
-			continue
-		}
+	for at, r := range eventsOf(e, saga.Decided, &found) {
 		d := decision{r.Saga, r.Input.Source, r.Input.ID}
 		if made[d]++; made[d] == 2 {
-			found = append(found, fmt.Sprintf("%s decided %s %s twice, again at position %d", d.saga, d.source, d.input, v.Position))
+			found = append(found, fmt.Sprintf("%s decided %s %s twice, again at position %d", d.saga, d.source, d.input, at))
 		}
 	}
 	compensated := map[string]bool{}
@@ -44,10 +36,11 @@ func decisions(e Evidence) (found []string) {
 		switch {
 		case v.Source == "orders":
 			interested = []string{OrderPayment}
-		case v.Provider() == "stripe" && v.Type == moneyArrived && compensated[orderOf(v)]:
-			interested = []string{paymentsCompleted}
 		case v.Provider() == "stripe" && v.Type == moneyArrived:
 			interested = []string{OrderPayment, paymentsCompleted}
+			if w, err := ReadWebhook(v.Body); err == nil && compensated[w.Order] {
+				interested = []string{paymentsCompleted}
+			}
 		}
 		for _, name := range interested {
 			if made[decision{name, v.Source, v.ID}] == 0 {
@@ -56,23 +49,6 @@ func decisions(e Evidence) (found []string) {
 		}
 	}
 	return found
-}
-
-// orderOf reads the order out of one of the gateway's events; "" if it names none.
-func orderOf(v eventstore.Event) string {
-	var about struct {
-		Data struct {
-			Object struct {
-				Metadata struct {
-					Order string `json:"order_id"`
-				} `json:"metadata"`
-			} `json:"object"`
-		} `json:"data"`
-	}
-	if decode(v.Body, &about) != "" {
-		return ""
-	}
-	return about.Data.Object.Metadata.Order
 }
 
 // outcomes checks that every command has ended, and that one event says how.

@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,27 +11,11 @@ import (
 
 var cancelOrder = orders.Cancel.Name()
 
-// decode says what is wrong with a body; "" if nothing is.
-func decode(raw []byte, into any) string {
-	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Sprintf("(%q: %v)", raw, err)
-	}
-	return ""
-}
-
 // chargeCommands checks that each order has one command to charge it, which ended as the gateway says.
 func chargeCommands(e Evidence) (found []string) {
 	outcomes := map[string][]string{} // by order
-	for _, c := range e.Commands {
-		if c.Name != charge.Create.Name() {
-			continue
-		}
-		var args charge.Payment
-		if problem := decode(c.Args, &args); problem != "" {
-			found = append(found, fmt.Sprintf("command %s: cannot be read %s", c.ID, problem))
-			continue
-		}
-		outcomes[args.Order] = append(outcomes[args.Order], cmp.Or(c.Outcome, c.Status))
+	for args, outcome := range commandsOf(e, charge.Create, &found) {
+		outcomes[args.Order] = append(outcomes[args.Order], outcome)
 	}
 	ledger := accounts(e)
 	for _, o := range e.Orders {
@@ -55,16 +37,8 @@ func chargeCommands(e Evidence) (found []string) {
 // refunds checks that money went back exactly where a command says so.
 func refunds(e Evidence) (found []string) {
 	asked := map[string]string{} // outcome by intent
-	for _, c := range e.Commands {
-		if c.Name != charge.Refund.Name() {
-			continue
-		}
-		var args charge.Intent
-		if problem := decode(c.Args, &args); problem != "" {
-			found = append(found, fmt.Sprintf("command %s: cannot be read %s", c.ID, problem))
-			continue
-		}
-		asked[args.ID] = cmp.Or(c.Outcome, c.Status)
+	for args, outcome := range commandsOf(e, charge.Refund, &found) {
+		asked[args.ID] = outcome
 	}
 	for _, f := range e.Ledger.Effects {
 		outcome := asked[f.Intent]
@@ -85,17 +59,9 @@ func refunds(e Evidence) (found []string) {
 // told checks that the rest of the company heard of every charge once, and right.
 func told(e Evidence) (found []string) {
 	known := map[string]charge.Settlement{}
-	for _, v := range e.Events {
-		if v.Type != charge.Completed.Name() {
-			continue
-		}
-		var s charge.Settlement
-		if problem := decode(v.Body, &s); problem != "" {
-			found = append(found, fmt.Sprintf("position %d: cannot be read %s", v.Position, problem))
-			continue
-		}
+	for at, s := range eventsOf(e, charge.Completed, &found) {
 		if _, again := known[s.Intent]; again {
-			found = append(found, fmt.Sprintf("position %d: payment %s is told twice", v.Position, s.Intent))
+			found = append(found, fmt.Sprintf("position %d: payment %s is told twice", at, s.Intent))
 		}
 		known[s.Intent] = s
 	}

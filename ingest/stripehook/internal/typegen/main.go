@@ -1,5 +1,3 @@
-// Command typegen writes the typed descriptors of Stripe's events, one for each event type that stripe-go has a constant
-// for. Run it with go generate after stripe-go was updated.
 package main
 
 import (
