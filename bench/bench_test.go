@@ -25,8 +25,12 @@ func TestBodiesAreWhatStripeSigns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if stored := b.event(n); e.ID != stored.ID || seen[e.ID] {
+		stored := b.event(n)
+		if e.ID != stored.ID || seen[e.ID] {
 			t.Errorf("%d: the body's id is %s, the event's %s, seen before: %v", n, e.ID, stored.ID, seen[e.ID])
+		}
+		if !bytes.Equal(e.Data.Raw, stored.Payload()) {
+			t.Errorf("%d: the object is %s, the event's %s", n, e.Data.Raw, stored.Payload())
 		}
 		seen[e.ID] = true
 	}

@@ -17,6 +17,7 @@ const bodySize = 3600
 type bodies struct {
 	template     []byte
 	id, customer int // where in the template
+	object       eventstore.Span
 	prefix       string
 }
 
@@ -51,7 +52,8 @@ func newBodies(prefix string) bodies {
 	}
 	b.WriteString(tail)
 	t := b.Bytes()
-	return bodies{template: t, prefix: prefix, id: bytes.Index(t, []byte("evt_")) + len("evt_") + len(prefix), customer: bytes.Index(t, []byte("cus_")) + len("cus_")}
+	object := eventstore.Span{From: bytes.Index(t, []byte(`"object": {`)) + len(`"object": `), To: bytes.LastIndex(t, []byte("\n  },\n  \"livemode\""))}
+	return bodies{template: t, prefix: prefix, object: object, id: bytes.Index(t, []byte("evt_")) + len("evt_") + len(prefix), customer: bytes.Index(t, []byte("cus_")) + len("cus_")}
 }
 
 // body is the n-th one, in memory of its own.
@@ -73,5 +75,5 @@ func digits(to []byte, n int) {
 func (b bodies) event(n int) eventstore.NewEvent {
 	id := "evt_" + b.prefix + fmt.Sprintf("%0*d", idDigits, n)
 	return eventstore.NewEvent{Event: eventstore.Event{ID: id, Source: "stripe/test", Type: "payment_intent.succeeded",
-		Subject: "cus_" + strconv.Itoa(n%customers), CorrelationID: id, Body: b.body(n)}}
+		Subject: "cus_" + strconv.Itoa(n%customers), CorrelationID: id, Body: b.body(n), Typed: b.object}}
 }

@@ -36,7 +36,7 @@ type Event struct {
 	To            string // "saga/key" of the one instance that an outcome or a timer is for; "" is for everybody
 
 	Body  []byte // exactly as it arrived
-	Typed Span   // where in Body the typed payload lies; the zero span is all of it
+	Typed Span   // where in Body, which is JSON then, the typed payload lies; the zero span is all of it
 }
 
 // Payload is the part of Body that a descriptor decodes: for Stripe, the bytes of data.object.

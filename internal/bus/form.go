@@ -50,7 +50,7 @@ type Form struct {
 // that holds it, its payload is the body without client secrets. Every event has a key (see Key), in HeaderPartitionKey.
 func (f Form) Message(h eventstore.Head, e eventstore.Event) *message.Message {
 	body, content := redact.ClientSecrets(e.Body), "application/json"
-	if len(body) <= f.limit() && !json.Valid(body) {
+	if len(body) <= f.limit() && !isJSON(e) {
 		content = "application/octet-stream"
 	}
 	m := message.NewMessage(e.ID, body)
@@ -76,6 +76,9 @@ func (f Form) Message(h eventstore.Head, e eventstore.Event) *message.Message {
 	}
 	return m
 }
+
+// isJSON reports whether an event's body is JSON. One that holds a typed part was read as a whole by whoever found it.
+func isJSON(e eventstore.Event) bool { return e.Typed != (eventstore.Span{}) || json.Valid(e.Body) }
 
 func (f Form) limit() int { return cmp.Or(f.MaxBody, MaxBody) }
 

@@ -24,8 +24,12 @@ const name = "client_secret"
 // body itself is returned. It reads bytes, not a document: what is not valid JSON is treated alike and never refused.
 // It does not change body.
 func ClientSecrets(body []byte) []byte {
+	spelt := bytes.Contains(body, []byte("ecret"))
+	if !spelt && !bytes.Contains(body, []byte(`\u`)) {
+		return body
+	}
 	body = named(body)
-	if bytes.Contains(body, []byte("_secret_")) && secretValue.Match(body) {
+	if spelt && bytes.Contains(body, []byte("_secret_")) && secretValue.Match(body) {
 		body = secretValue.ReplaceAll(body, []byte("${1}"+Mark))
 	}
 	return body
@@ -36,9 +40,6 @@ func Text(s string) string { return string(ClientSecrets([]byte(s))) }
 
 // named takes out what has the name.
 func named(body []byte) []byte {
-	if !bytes.Contains(body, []byte("ecret")) && !bytes.Contains(body, []byte(`\u`)) {
-		return body
-	}
 	s := scan{body: body}
 	for i := 0; i < len(body); {
 		quote := bytes.IndexByte(body[i:], '"')
