@@ -48,7 +48,7 @@ select x.kind, x.name, x.detail, x.needs, x.total from (
 // The rows of instances and askers are read through: few of them hold anything, and there is no index for those. It is
 // an operator's statement and may take its time.
 const prepareHolders = `set local statement_timeout = 0; set local enable_seqscan = on; set local enable_hashjoin = on;
-	set local enable_bitmapscan = on; set local work_mem = '64MB'`
+	set local enable_bitmapscan = on; set local plan_cache_mode = auto; set local work_mem = '64MB'`
 
 // Holders implements driver.Store.
 func (s *Store) Holders(ctx context.Context, q driver.HolderQuery) ([]driver.Holder, error) {

@@ -219,6 +219,28 @@ func testHotPath(t *testing.T, s driver.Store, x *explainer) {
 	}
 }
 
+// The tail is looked at all the time: its plan is made once, for whatever position, and not anew with the statistics of a
+// large store, which takes longer than the look.
+func testTailIsPlannedOnce(t *testing.T, s driver.Store, x *explainer) {
+	x.take()
+	for after := range driver.Position(10) {
+		if err := some(s.Read(t.Context(), driver.Query{After: large - 500 - after, Limit: 500})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := x.take()
+	if len(seen) != 10 {
+		t.Errorf("%d plans were seen, want 10", len(seen))
+	}
+	for _, e := range seen {
+		generic := false
+		e.Plan.walk(func(n node) { generic = generic || strings.Contains(n.Cond, "$1") })
+		if !generic {
+			t.Errorf("planned for one position: %+v", e.Plan)
+		}
+	}
+}
+
 // some is an error also where nothing was found, as that would prove nothing.
 func some[T any](found []T, err error) error {
 	if err == nil && len(found) == 0 {
@@ -258,6 +280,7 @@ func TestPlansOfALargeStore(t *testing.T) {
 	s, x, db := openLarge(t)
 	t.Run("queries", func(t *testing.T) { testQueries(t, s, x) })
 	t.Run("hot path", func(t *testing.T) { testHotPath(t, s, x) })
+	t.Run("tail", func(t *testing.T) { testTailIsPlannedOnce(t, s, x) })
 	t.Run("commits", func(t *testing.T) { testCommits(t, s, x) })
 	t.Run("locality", func(t *testing.T) { testLocality(t, s, db) })
 }

@@ -14,15 +14,21 @@ import (
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
-// definitions are the sagas of a build. They are values, and all nodes of a build share them.
+// definitions are the sagas of a build, as they are meant: what it does is judged by them. They are values, and all nodes of
+// a build share them.
 func (w *world) definitions(build string) []saga.Definition {
 	if w.defs[build] == nil {
 		w.defs[build] = append(sagas.All(), w.parcels(build), w.tallies(build), w.secondTries())
-		for i, d := range w.defs[build] {
-			w.defs[build][i] = w.mutantDefinition(d)
-		}
 	}
 	return w.defs[build]
+}
+
+// running are the sagas that the nodes of a build run.
+func (w *world) running(build string) (defs []saga.Definition) {
+	for _, d := range w.definitions(build) {
+		defs = append(defs, w.mutantDefinition(d))
+	}
+	return defs
 }
 
 // interests are what each saga of the newest build is interested in.

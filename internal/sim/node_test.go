@@ -86,7 +86,7 @@ func (n *node) start(build string) {
 	n.dispatcher = dispatch.New(n.store, router, w.mutantDispatch(n, dispatch.Config{Inline: true, Workers: 2, Lease: commandLease,
 		Now:   n.now,
 		Clock: func() time.Duration { return time.Since(w.began) }}), log, observed{world: w})
-	defs := w.definitions(build)
+	defs := w.running(build)
 	n.engine = engine.New(engine.Config{Store: n.store, Sagas: defs, Router: router, Log: log, Lease: commandLease, Now: n.now, Remember: 3,
 		Observe: func(o engine.Observation) { w.observe(n, o) },
 		Reserve: func(name string) (engine.Reservation, bool) { return n.dispatcher.TryReserve(name) }})
