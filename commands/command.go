@@ -64,7 +64,9 @@ func (c Command) Answer(outcome eventstore.NewEvent) eventstore.NewEvent {
 func Stream(id ID) string { return "command/" + string(id) }
 
 // Keyed arguments know their business key. A command with such arguments is identified by its name and that key
-// alone, whoever asks: asked again, it is not done again, so a new try needs a new key.
+// alone, whoever asks: asked again, it is not done again, so a new try needs a new key. The command's id begins as the key does,
+// and a gateway gets it as its idempotency key, which should hold nothing personal
+// (https://docs.stripe.com/api/idempotent_requests): use ids, not addresses.
 type Keyed interface{ Key() string }
 
 // None is the result of a command that has nothing to report but that it was done.
