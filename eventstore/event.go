@@ -25,9 +25,6 @@ type Head = driver.Head
 // Self is the source of every event that hooksaga itself appends: decisions, outcomes, timers, published facts.
 const Self = driver.Self
 
-// HashKey hashes parts so that no two different lists of parts are hashed alike: what ids are derived by.
-func HashKey(parts ...string) driver.Key { return driver.HashKey(parts...) }
-
 // DeriveID makes an id of a hash of parts, equal for equal parts only, that begins as the id of what leads to it does.
 func DeriveID(cause string, parts ...string) string { return driver.DeriveID(cause, parts...) }
 

@@ -5,8 +5,9 @@
 //
 // Each contender is a process of its own on an empty database of the same Postgres: hooksaga is the program that
 // cmd/hooksaga builds, with all sagas of the repository, configured as its README shows; the peers are the modules below
-// bench/peers, tuned for this, and those that look for work now and then also with their libraries' defaults. A third process places the orders and plays the gateway: it answers a charge and then sends its signed
-// webhook, as Stripe does. Contenders take turns, round by round, and every number is the median of its rounds.
+// bench/peers, tuned for this, and those that look for work now and then also with their libraries' defaults. A third
+// process places the orders and plays the gateway: it answers a charge and then sends its signed webhook, as Stripe does.
+// Contenders take turns, round by round, and every number is the median of its rounds.
 //
 // The closed loop has so many callers, each of whom places an order, waits until the webhook of its payment is
 // acknowledged, and goes on; the clock stops when the contender's own tables say that all orders are completed. End to

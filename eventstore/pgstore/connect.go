@@ -24,7 +24,7 @@ const (
 
 // session is what every session is set to, unless the URL says otherwise. Plans are kept from hash joins and sequential
 // scans: what this package reads, it reads by an index, also while the statistics still say that a table is empty. They are
-// generic: on a large store the server would plan each look at the tail anew, which takes ten times as long as the look.
+// generic: on a large store the server would plan each look at the tail anew, which takes several times as long as the look.
 func session() map[string]string {
 	return map[string]string{
 		"timezone":                            "UTC",

@@ -15,7 +15,7 @@ const spread = `with newest as materialized (select key from dedupe where positi
 
 // What happens together lies together in the key that makes ids unique, however many ids it holds: so a commit changes
 // pages that the one before it changed. Ids without any order show that the test can tell.
-func testLocality(t *testing.T, s driver.Store, db *sql.DB) {
+func testLocality(t *testing.T, s driver.Store, beside *sql.Conn) {
 	const commits = 300
 	const orders = large / 8
 	for _, c := range []struct {
@@ -37,7 +37,7 @@ func testLocality(t *testing.T, s driver.Store, db *sql.DB) {
 			committed(t, s, driver.Batch{Events: []driver.Append{{Event: e, Expect: driver.Any}}})
 		}
 		var among int
-		if err := db.QueryRowContext(t.Context(), spread, int64(head.Position)).Scan(&among); err != nil {
+		if err := beside.QueryRowContext(t.Context(), spread, int64(head.Position)).Scan(&among); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%-24s %d keys lie among %d", c.name, commits, among)
@@ -48,19 +48,4 @@ func testLocality(t *testing.T, s driver.Store, db *sql.DB) {
 			t.Errorf("%s: %d keys lie among %d: the test proves nothing", c.name, commits, among)
 		}
 	}
-}
-
-// openDB opens a database beside the store.
-func openDB(t *testing.T, url string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("postgres", url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
 }

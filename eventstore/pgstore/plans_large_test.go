@@ -20,11 +20,15 @@ const large = 1_000_000
 // page is how many events a query asks for.
 const page = 50
 
-// openLarge returns a store of many events, what it executes from now on, and its database.
-func openLarge(t *testing.T) (driver.Store, *explainer, *sql.DB) {
+// openLarge returns a store of many events, what it executes from now on, and the URL of its database.
+func openLarge(t *testing.T) (driver.Store, *explainer, string) {
 	t.Helper()
 	url := migrated(t)
-	db := openDB(t, url)
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
 	if _, err := db.ExecContext(t.Context(), `drop table events_0; update head set partitioned = 0, partition_size = 300000`); err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +40,7 @@ func openLarge(t *testing.T) (driver.Store, *explainer, *sql.DB) {
 	through, x := explained(t, url)
 	s := handle(t, through)
 	x.take()
-	return s, x, db
+	return s, x, url
 }
 
 // lookedAt asserts that what was executed read no large table as a whole, and looked at no more than most rows and index
@@ -277,10 +281,10 @@ func testCommits(t *testing.T, s driver.Store, x *explainer) {
 
 // The plans of what the store sends, on a million events.
 func TestPlansOfALargeStore(t *testing.T) {
-	s, x, db := openLarge(t)
+	s, x, url := openLarge(t)
 	t.Run("queries", func(t *testing.T) { testQueries(t, s, x) })
 	t.Run("hot path", func(t *testing.T) { testHotPath(t, s, x) })
 	t.Run("tail", func(t *testing.T) { testTailIsPlannedOnce(t, s, x) })
 	t.Run("commits", func(t *testing.T) { testCommits(t, s, x) })
-	t.Run("locality", func(t *testing.T) { testLocality(t, s, db) })
+	t.Run("locality", func(t *testing.T) { testLocality(t, s, raw(t, url)) })
 }
