@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,21 +19,25 @@ import (
 	"github.com/hooksaga/hooksaga/commands/charge"
 	"github.com/hooksaga/hooksaga/internal/config"
 	"github.com/hooksaga/hooksaga/internal/kafkatest"
+	"github.com/hooksaga/hooksaga/internal/testenv/daemon"
 	"github.com/hooksaga/hooksaga/sagas"
 	"github.com/hooksaga/hooksaga/sagas/saga"
 )
 
-// serving starts a process that takes orders over Kafka, and returns where it listens and how to stop it.
-func serving(t *testing.T, store, brokers string) (url string, stop func()) {
+// nobody is an address that nobody listens on.
+func nobody(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := daemon.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	return address
+}
+
+// serving starts a process that takes orders over Kafka, and returns where it listens and how to stop it.
+func serving(t *testing.T, store, brokers string) (url string, stop func()) {
+	t.Helper()
+	listen := nobody(t)
 	c, err := config.Load(config.Input{ReadFile: os.ReadFile, File: "", Environ: []string{
 		"HOOKSAGA_LISTEN=" + listen, "HOOKSAGA_ADMIN_LISTEN=127.0.0.1:0", "HOOKSAGA_STORE=sqlite:" + store, "HOOKSAGA_BUS=kafka://" + brokers,
 		"ORDERS_WEBHOOK_SECRET=whsec_dev_orders", "STRIPE_WEBHOOK_SECRET=whsec_dev_stripe", "HOOKSAGA_LOG_LEVEL=warn"}})
@@ -115,15 +118,7 @@ func TestServeOverKafkaAndWithoutIt(t *testing.T) {
 	stop()
 
 	// Kafka is away: nothing but latency is lost.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	url, stop = serving(t, store, nobody)
+	url, stop = serving(t, store, nobody(t))
 	place(t, url, "o_2")
 	decided(t, store, "o_2")
 	stop()

@@ -3,8 +3,8 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/hooksaga/hooksaga/internal/bus"
 	"github.com/hooksaga/hooksaga/internal/kafkatest"
+	"github.com/hooksaga/hooksaga/internal/testenv/daemon"
 )
 
 func TestOpenAndCloseLeakNothing(t *testing.T) {
@@ -65,14 +66,11 @@ func TestSASLPlain(t *testing.T) {
 // TestKafkaMayComeLater: a process starts without brokers. Publish says so; a subscription waits.
 func TestKafkaMayComeLater(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that stays free of others until the cluster takes it
+	ports, err := daemon.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, port := l.Addr().String(), l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	log := &recorder{}
 	k, err := bus.OpenKafka(t.Context(), bus.Config{Brokers: []string{address}, Role: "test", Timeout: 300 * time.Millisecond}, slog.New(log))
 	if err != nil {
@@ -96,7 +94,7 @@ func TestKafkaMayComeLater(t *testing.T) {
 			t.Fatal("published to nowhere")
 		}
 	}
-	kafkatest.FakeCluster(t, kfake.Ports(port))
+	kafkatest.FakeCluster(t, kfake.Ports(ports...))
 	for k.Publisher().Publish(topic, keyed(t, "k", "2")) != nil {
 		if t.Context().Err() != nil {
 			t.Fatal(t.Context().Err())

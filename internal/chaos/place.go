@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -106,7 +105,7 @@ func (at *place) setting(process string) (setting string, wires []*wire, err err
 	if err != nil {
 		return "", nil, err
 	}
-	w, err := newWire(process+" to postgres", toPostgres, net.JoinHostPort("127.0.0.1", "0"), u.Host)
+	w, err := newWire(process+" to postgres", toPostgres, "", u.Host)
 	if err != nil {
 		return "", nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
@@ -110,7 +109,7 @@ func (s *stage) employ(name string, r role, binary, stripe, callbacks string) er
 		env = append(env, "STRIPE_WEBHOOK_SECRET="+serving.StripeSecret, "ORDERS_WEBHOOK_SECRET="+serving.OrdersSecret)
 	}
 	if r.charges() {
-		w, err := newWire(name+" to stripe", toStripe, net.JoinHostPort("127.0.0.1", "0"), stripe)
+		w, err := newWire(name+" to stripe", toStripe, "", stripe)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,8 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/rs/zerolog"
+
+	"github.com/hooksaga/hooksaga/internal/testenv/daemon"
 )
 
 // wire is a proxy between a process and a service. Its methods are for one goroutine at a time.
@@ -48,12 +50,17 @@ func (t *tally) Pipe(stub *toxics.ToxicStub) {
 	}
 }
 
-// newWire listens and leads to upstream. listen may end in :0.
+// newWire listens and leads to upstream. Without listen it finds a port, which stays free while the wire refuses.
 func newWire(name string, s service, listen, upstream string) (*wire, error) {
+	var err error
+	if listen == "" {
+		if listen, err = daemon.FreeAddress(); err != nil {
+			return nil, err
+		}
+	}
 	toxics.Register(tallyType, new(tally))
 	silent := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	w := &wire{name: name, service: s, proxy: toxiproxy.NewProxy(silent, name, listen, upstream)}
-	var err error
 	if w.up, err = w.count("upstream"); err != nil {
 		return nil, err
 	}

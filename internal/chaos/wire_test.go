@@ -70,7 +70,7 @@ func TestEveryToxicHitsAndIsTakenBack(t *testing.T) {
 	for _, toxic := range spoils(toStripe) {
 		t.Run(string(toxic), func(t *testing.T) {
 			t.Parallel()
-			w, err := newWire(t.Name(), toStripe, "127.0.0.1:0", echo(t))
+			w, err := newWire(t.Name(), toStripe, "", echo(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,7 +106,7 @@ func TestEveryToxicHitsAndIsTakenBack(t *testing.T) {
 
 func TestAToxicWithoutTrafficHitsNothing(t *testing.T) {
 	t.Parallel()
-	w, err := newWire(t.Name(), toStripe, "127.0.0.1:0", echo(t))
+	w, err := newWire(t.Name(), toStripe, "", echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestAToxicWithoutTrafficHitsNothing(t *testing.T) {
 
 func TestAWireThatCannotListenSaysSo(t *testing.T) {
 	t.Parallel()
-	w, err := newWire("first", toStripe, "127.0.0.1:0", echo(t))
+	w, err := newWire("first", toStripe, "", echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}

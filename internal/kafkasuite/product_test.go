@@ -74,6 +74,7 @@ func TestKafkaIsEmptied(t *testing.T) {
 			}
 		})
 		w.judge(orderPayment)
+		w.relayed(n)
 		w.caughtUp()
 		left := 0
 		for _, topic := range w.topics()[:3] {
@@ -235,6 +236,21 @@ func (w *world) published(n *node, events float64) {
 	until(w.t, "the process publishes", func() string {
 		if got := n.metric("hooksaga_relay_published_total") - before; got < events {
 			return fmt.Sprintf("%v events", got)
+		}
+		return ""
+	})
+}
+
+// relayed waits until a process has published everything: no order waits for that.
+func (w *world) relayed(n *node) {
+	w.t.Helper()
+	head, err := w.reading().Head(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	until(w.t, "everything is published", func() string {
+		if at := n.metric("hooksaga_relay_checkpoint_position"); at < float64(head.Position) {
+			return fmt.Sprintf("up to %v of %d", at, head.Position)
 		}
 		return ""
 	})

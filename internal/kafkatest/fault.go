@@ -21,7 +21,7 @@ func (c *Cluster) KillNode(id int) error {
 // LaunchNode starts a node that does not run, and does not wait: alone it has no quorum.
 func (c *Cluster) LaunchNode(id int) error {
 	n, err := c.node(id)
-	if err != nil || n.proc != nil {
+	if err != nil || n.proc != nil && n.proc.Running() {
 		return err
 	}
 	return c.launch(n)

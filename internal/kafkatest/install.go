@@ -2,6 +2,7 @@ package kafkatest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +30,7 @@ var (
 
 const downloadTimeout = 5 * time.Minute
 
-// pom asks Maven for the broker with everything it needs to run.
+// pom asks Maven for the broker with everything it needs to run, and to say why it does not.
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>hooksaga</groupId>
@@ -41,6 +42,11 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
       <groupId>org.apache.kafka</groupId>
       <artifactId>kafka_2.13</artifactId>
       <version>` + Version + `</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.logging.log4j</groupId>
+      <artifactId>log4j-slf4j-impl</artifactId>
+      <version>2.24.3</version>
     </dependency>
   </dependencies>
 </project>
@@ -104,7 +110,8 @@ func cacheDir() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("no place to keep Kafka: set %s: %w", CacheVariable, err)
 	}
-	return filepath.Join(cache, "hooksaga", "kafka-"+Version), nil
+	wanted := sha256.Sum256([]byte(pom)) // other jars lie elsewhere
+	return filepath.Join(cache, "hooksaga", fmt.Sprintf("kafka-%s-%x", Version, wanted[:4])), nil
 }
 
 // maven copies the jars into libs.

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/hooksaga/hooksaga/internal/testenv/authority"
+	"github.com/hooksaga/hooksaga/internal/testenv/daemon"
 )
 
 // Variable names the environment's Kafka: host:port, several with commas between.
@@ -89,12 +91,20 @@ func Fake(t testing.TB, options ...kfake.Opt) []string {
 // FakeCluster is Fake for tests that inject faults: see kfake.Cluster's Control, MoveTopicPartition, AddNode …
 func FakeCluster(t testing.TB, options ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100 * time.Millisecond)}, options...)...)
+	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100 * time.Millisecond), kfake.ListenFn(listen)}, options...)...)
 	if err != nil {
 		t.Fatalf("kafkatest: %v", err)
 	}
 	t.Cleanup(c.Close)
 	return c
+}
+
+// listen is net.Listen, but "some port" is one that a broker finds free when it is started again.
+func listen(network, address string) (net.Listener, error) {
+	if strings.HasSuffix(address, ":0") {
+		return daemon.Listen()
+	}
+	return net.Listen(network, address)
 }
 
 // shared is this process's cluster of one node, nodes that of three. A test gets them from here because testing.M has

@@ -2,8 +2,10 @@ package kafkatest_test
 
 import (
 	"crypto/rand"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -38,6 +40,16 @@ func TestClusterSurvivesKillAndLeavesNothing(t *testing.T) {
 	}
 	if err := reachable(before); err == nil {
 		t.Error("a killed cluster answered")
+	}
+	taken, err := net.Listen("tcp", before[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Restart(t.Context()); err == nil || !strings.Contains(err.Error(), "Address already in use") {
+		t.Errorf("one that finds its port taken does not say why it ends: %v", err)
+	}
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
 	}
 	if err := c.Restart(t.Context()); err != nil {
 		t.Fatal(err)

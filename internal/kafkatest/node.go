@@ -22,7 +22,7 @@ const log4j = `Configuration:
   Appenders:
     Console:
       name: stdout
-      PatternLayout: { pattern: "%d %p %m (%c)%n" }
+      PatternLayout: { pattern: "%d %p %m (%c)%n%rEx{3}" }
   Loggers:
     Root:
       level: warn

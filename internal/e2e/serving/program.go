@@ -9,13 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -62,10 +59,10 @@ func Build(ctx context.Context, dir string, race bool) (binary string, err error
 func New(name, dir, binary string) (*Program, error) {
 	p := &Program{Name: name, Dir: dir, Binary: binary}
 	var err error
-	if p.Listen, err = freeAddress(); err != nil {
+	if p.Listen, err = daemon.FreeAddress(); err != nil {
 		return nil, err
 	}
-	p.Admin, err = freeAddress()
+	p.Admin, err = daemon.FreeAddress()
 	return p, err
 }
 
@@ -182,21 +179,6 @@ func List[T any](ctx context.Context, p *Program, args ...string) ([]T, error) {
 		all = append(all, one)
 	}
 	return all, nil
-}
-
-// freeAddress finds a port that nobody listens on, below those that systems give to outgoing connections: one of those
-// could take it while the serving process is down.
-func freeAddress() (string, error) {
-	var last error
-	for range 200 {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(10_000))))
-		if err != nil {
-			last = err
-			continue
-		}
-		return l.Addr().String(), l.Close()
-	}
-	return "", fmt.Errorf("find a free port: %w", last)
 }
 
 // Ask fills in what the program says of instances and commands.

@@ -8,10 +8,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -148,17 +150,47 @@ func Tail(file string) string {
 	return strings.TrimSpace(string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n"))))
 }
 
-// FreePorts returns n different ports of 127.0.0.1 that nobody listens on. Another process may take one before it is
-// used: who starts a server on them tries again.
+// Ports below those that systems give to outgoing connections (Linux from 32768, others from 49152), above those of services.
+// A server that is started again finds its own free: a client that looks for it meanwhile would sooner or later be given it.
+const (
+	lowestPort  = 20000
+	highestPort = 32000
+)
+
+// Listen listens on some port of 127.0.0.1 that no outgoing connection gets.
+func Listen() (net.Listener, error) {
+	for attempt := 0; ; attempt++ {
+		port := lowestPort + rand.IntN(highestPort-lowestPort)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return l, nil
+		}
+		if attempt > highestPort-lowestPort {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+	}
+}
+
+// FreePorts returns n different ports like those of Listen. Another server may take one before it is used: who starts a
+// server on them tries again.
 func FreePorts(n int) ([]int, error) {
 	ports := make([]int, 0, n)
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := Listen()
 		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+			return nil, err
 		}
 		defer l.Close() // after the loop: ports taken together differ
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil
+}
+
+// FreeAddress is 127.0.0.1 with one of FreePorts.
+func FreeAddress() (string, error) {
+	ports, err := FreePorts(1)
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])), nil
 }

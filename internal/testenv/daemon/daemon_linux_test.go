@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,16 +125,28 @@ func TestRunReportsFailureWithTheLog(t *testing.T) {
 	}
 }
 
-func TestFreePortsDiffer(t *testing.T) {
+// TestFreePorts: each is another one, and none may be given to a connection that goes out.
+func TestFreePorts(t *testing.T) {
 	t.Parallel()
 	ports, err := daemon.FreePorts(20)
 	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first, last int
+	if _, err := fmt.Sscan(string(raw), &first, &last); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[int]bool{}
 	for _, p := range ports {
 		if seen[p] {
 			t.Errorf("port %d twice", p)
+		}
+		if p >= first && p <= last {
+			t.Errorf("port %d is one of those for outgoing connections, %d to %d", p, first, last)
 		}
 		seen[p] = true
 	}
