@@ -43,7 +43,7 @@ func (c Config) client() (*sarama.Config, error) {
 	s.Producer.Retry.BackoffFunc = backoff
 	s.Producer.Return.Successes, s.Producer.Return.Errors = true, true
 	// Without this the first record of a call goes alone, and all that follow wait for its acknowledgement.
-	s.Producer.Flush.Frequency, s.Producer.Flush.Messages = time.Millisecond, 256
+	s.Producer.Flush.Frequency, s.Producer.Flush.Messages = 2*time.Millisecond, 256
 
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	s.Consumer.Return.Errors = true
