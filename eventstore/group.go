@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -42,8 +43,9 @@ type waiter struct {
 
 // call is the one or more batches of one caller.
 type call struct {
-	left int
-	wake chan bool // true: lead; false: all done
+	left  int
+	leads bool      // it was told to, or is about to be
+	wake  chan bool // true: lead; false: all done
 }
 
 func newGroup(d driver.Store, o Options, publish func([]Event)) group {
@@ -58,6 +60,9 @@ func (g *group) commit(ctx context.Context, bs []driver.Batch, errs []error) ([]
 	ws := make([]*waiter, 0, len(bs))
 	for i := range bs {
 		if errs[i] == nil {
+			for j := range bs[i].Events {
+				bs[i].Events[j].Seal()
+			}
 			ws = append(ws, &waiter{batch: bs[i], call: c})
 		}
 	}
@@ -66,9 +71,10 @@ func (g *group) commit(ctx context.Context, bs []driver.Batch, errs []error) ([]
 	}
 	c.left = len(ws)
 	err := g.enqueue(ctx, c, ws)
-	st := g.state
-	st.mu.Lock()
-	defer st.mu.Unlock()
+	if err != nil { // somebody may be at work on them
+		g.state.mu.Lock()
+		defer g.state.mu.Unlock()
+	}
 	at := 0
 	for i := range bs {
 		if errs[i] != nil {
@@ -125,31 +131,45 @@ func (g *group) lead(ctx context.Context, c *call) bool {
 		batch := g.pick()
 		st.mu.Unlock()
 		g.flush(ctx, batch)
+		told := make([]*call, 0, len(batch))
 		st.mu.Lock()
 		for _, w := range batch {
 			w.done = true
 			if w.call.left--; w.call.left == 0 && w.call != c {
-				w.call.wake <- false
+				told = append(told, w.call)
 			}
 		}
+		var next *call
+		if c.left == 0 {
+			next = g.successor()
+		}
+		st.mu.Unlock()
+		for _, t := range told {
+			t.wake <- false
+		}
 		if c.left > 0 {
-			st.mu.Unlock()
 			continue
 		}
-		g.handOver()
-		st.mu.Unlock()
+		if next != nil {
+			// The last goroutine to be woken is the next to run, if this one makes way and nothing wakes another: the
+			// database rests until it does. Half a millisecond a commit, without (measured: a fifteenth of the closed loop).
+			next.wake <- true
+			runtime.Gosched()
+		}
 		return true
 	}
 }
 
-// handOver makes the caller of the first waiting batch the leader. The lock is held.
-func (g *group) handOver() {
+// successor is the caller of the first waiting batch, who is to lead; nil: nobody leads. The lock is held.
+func (g *group) successor() *call {
 	st := g.state
 	if len(st.queue) == 0 {
 		st.busy = false
-		return
+		return nil
 	}
-	st.queue[0].call.wake <- true
+	next := st.queue[0].call
+	next.leads = true
+	return next
 }
 
 // leave takes a caller's waiting batches back when its context has ended. Batches of a commit under way stay: what
@@ -161,12 +181,10 @@ func (g *group) leave(ctx context.Context, c *call) error {
 	before := len(st.queue)
 	st.queue = slices.DeleteFunc(st.queue, func(w *waiter) bool { return w.call == c })
 	c.left -= before - len(st.queue)
-	select {
-	case lead := <-c.wake:
-		if lead { // it was to lead: somebody else must
-			g.handOver()
+	if c.leads { // somebody else must
+		if next := g.successor(); next != nil {
+			next.wake <- true
 		}
-	default:
 	}
 	return ctx.Err()
 }

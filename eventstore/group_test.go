@@ -274,3 +274,56 @@ func TestACallerThatLeavesDoesNotTakeTheOthersAlong(t *testing.T) {
 		}
 	}
 }
+
+// TestACallerThatLeavesAsItIsToLead: its context ends while the commit before its own does, in all orders. Whoever waits
+// behind it is committed whether it has left or not.
+func TestACallerThatLeavesAsItIsToLead(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	s := eventstore.New(g, eventstore.Options{})
+	left, stayed := 0, 0
+	for round := 0; round < 200 || left == 0 || stayed == 0; round++ {
+		results := make(chan result, 3)
+		call := func(ctx context.Context, id string) {
+			got, err := s.Append(ctx, "s", eventstore.Any, event(fmt.Sprint(id, round)))
+			results <- result{id, got, err}
+		}
+		go call(t.Context(), "first")
+		<-g.entered
+		ctx, leave := context.WithCancel(t.Context())
+		go call(ctx, "leaves")
+		for eventstore.Waiting(s) < 1 {
+			runtime.Gosched()
+		}
+		go call(t.Context(), "stays")
+		for eventstore.Waiting(s) < 2 {
+			runtime.Gosched()
+		}
+		var both sync.WaitGroup
+		both.Go(func() { g.let <- nil })
+		both.Go(func() {
+			for range round % 8 {
+				runtime.Gosched()
+			}
+			leave()
+		})
+		both.Wait()
+		for done := 0; done < 3; {
+			select {
+			case <-g.entered:
+				g.let <- nil
+			case r := <-results:
+				done++
+				switch {
+				case r.id == "leaves" && errors.Is(r.err, context.Canceled):
+					left++
+				case r.err != nil:
+					t.Fatalf("%s: %v", r.id, r.err)
+				case r.id == "leaves":
+					stayed++
+				}
+			}
+		}
+	}
+	t.Logf("%d left, %d stayed", left, stayed)
+}

@@ -1,6 +1,9 @@
 package driver
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // Batch is what one caller wants stored: all of it or nothing. Times that count from the commit are durations here,
 // because only the store, under its lock, knows the commit's Recorded time.
@@ -37,6 +40,32 @@ type Append struct {
 	Event   Event
 	Expect  int64 // version of the stream before the first event of this batch on it, or Any
 	OnKnown OnKnown
+
+	sealed bool
+	key    EventKey
+	hash   [sha256.Size]byte
+}
+
+// Seal computes Key and Hash, after which Event must not change any more. eventstore.Store does that for each caller on its
+// own goroutine: a driver, which commits for one call at a time, has other callers waiting.
+func (a *Append) Seal() {
+	a.sealed, a.key, a.hash = true, DedupeKey(a.Event.Source, a.Event.ID), sha256.Sum256(a.Event.Body)
+}
+
+// Key is the event's dedupe key.
+func (a *Append) Key() EventKey {
+	if a.sealed {
+		return a.key
+	}
+	return DedupeKey(a.Event.Source, a.Event.ID)
+}
+
+// Hash is the SHA-256 of the event's body.
+func (a *Append) Hash() [sha256.Size]byte {
+	if a.sealed {
+		return a.hash
+	}
+	return sha256.Sum256(a.Event.Body)
 }
 
 // InstanceChange creates or replaces an instance's row.

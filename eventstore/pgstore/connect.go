@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c}, nil
+	return newConn(c), nil
 }
 
 func (d dialer) Dial(network, address string) (net.Conn, error) {
@@ -97,14 +98,24 @@ func (d dialer) DialTimeout(network, address string, timeout time.Duration) (net
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c}, nil
+	return newConn(c), nil
 }
 
 // conn gives up on a peer that was silent for longer than any statement may take. lib/pq reads only when it waits for
 // an answer.
 type conn struct {
 	net.Conn
-	held atomic.Bool // lib/pq has set a deadline of its own, for connecting
+	ahead *bufio.Reader
+	held  atomic.Bool // lib/pq has set a deadline of its own, for connecting
+}
+
+// readAhead is what one system call may read. lib/pq asks for 4 KB, about one event, at a time.
+const readAhead = 64 << 10
+
+func newConn(of net.Conn) *conn {
+	c := &conn{Conn: of}
+	c.ahead = bufio.NewReaderSize(incoming{c}, readAhead)
+	return c
 }
 
 func (c *conn) SetDeadline(t time.Time) error {
@@ -112,7 +123,12 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-func (c *conn) Read(b []byte) (int, error) {
+func (c *conn) Read(b []byte) (int, error) { return c.ahead.Read(b) }
+
+// incoming is what a conn reads ahead from.
+type incoming struct{ *conn }
+
+func (c incoming) Read(b []byte) (int, error) {
 	if !c.held.Load() {
 		if err := c.SetReadDeadline(time.Now().Add(silence)); err != nil {
 			return 0, err

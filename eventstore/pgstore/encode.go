@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"crypto/sha256"
 	sqldriver "database/sql/driver"
 	"slices"
 
@@ -146,7 +145,7 @@ func (c *encoder) event(batch int32, a *driver.Append) {
 	c.numbers = append(c.numbers, numbered{stream, nth})
 	c.expects = c.expects || a.Expect >= 0
 	c.judge = c.judge || a.Expect >= 0
-	key, hash := driver.DedupeKey(e.Source, e.ID), sha256.Sum256(e.Body)
+	key, hash := a.Key(), a.Hash()
 	col[0].int4(batch)
 	col[1].bytes(key[:])
 	col[2].bytes(hash[:len(driver.Key{})])

@@ -107,7 +107,8 @@ func (c *commit) appendEvents(ctx context.Context, j *judgement) error {
 		if j.verdict.Places[i].Known {
 			continue
 		}
-		e := &j.batch.Events[i].Event
+		a := &j.batch.Events[i]
+		e := &a.Event
 		c.head++
 		c.appended = true
 		j.streams[e.Stream]++
@@ -121,7 +122,8 @@ func (c *commit) appendEvents(ctx context.Context, j *judgement) error {
 			e.Subject, e.Stream, place.Version, e.CorrelationID, e.CausationID, e.To, body, e.Typed.From, e.Typed.To); err != nil {
 			return err
 		}
-		if _, err := c.w.exec(ctx, insertDedupe, j.keys[i][:], place.Position, place.Version, bodyHash(e.Body)); err != nil {
+		hash := a.Hash()
+		if _, err := c.w.exec(ctx, insertDedupe, j.keys[i][:], place.Position, place.Version, hash[:]); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package sqlitestore
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
@@ -35,9 +34,9 @@ func (j *judgement) conflict(subject string) {
 	j.verdict.Code, j.verdict.Subject = driver.Conflict, subject
 }
 
-func bodyHash(body []byte) []byte {
-	h := sha256.Sum256(body)
-	return h[:]
+func hasBody(a *driver.Append, hash []byte) bool {
+	h := a.Hash()
+	return bytes.Equal(hash, h[:])
 }
 
 const selectKnown = `select position, version, body_hash from dedupe where key = ?`
@@ -49,7 +48,7 @@ func (j *judgement) known(ctx context.Context) error {
 	reused := ""
 	for i := range j.batch.Events {
 		a := &j.batch.Events[i]
-		j.keys[i] = driver.DedupeKey(a.Event.Source, a.Event.ID)
+		j.keys[i] = a.Key()
 		var hash []byte
 		place := &j.verdict.Places[i]
 		found, err := j.commit.w.row(ctx, selectKnown, []any{j.keys[i][:]}, &place.Position, &place.Version, &hash)
@@ -63,7 +62,7 @@ func (j *judgement) known(ctx context.Context) error {
 		switch {
 		case a.OnKnown == driver.Done:
 			j.verdict.Code = driver.AlreadyDone
-		case a.OnKnown == driver.Same && reused == "" && !bytes.Equal(hash, bodyHash(a.Event.Body)):
+		case a.OnKnown == driver.Same && reused == "" && !hasBody(a, hash):
 			reused = a.Event.Source + " " + a.Event.ID
 		}
 	}

@@ -2,7 +2,6 @@ package memstore
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
@@ -65,7 +64,7 @@ func (db *DB) judgeKnown(b *driver.Batch) driver.Verdict {
 	reused := ""
 	for i := range b.Events {
 		a := &b.Events[i]
-		k, there := db.dedupe[driver.DedupeKey(a.Event.Source, a.Event.ID)]
+		k, there := db.dedupe[a.Key()]
 		if !there {
 			continue
 		}
@@ -74,7 +73,7 @@ func (db *DB) judgeKnown(b *driver.Batch) driver.Verdict {
 		switch {
 		case a.OnKnown == driver.Done:
 			v.Code = driver.AlreadyDone
-		case a.OnKnown == driver.Same && reused == "" && k.body != sha256.Sum256(a.Event.Body):
+		case a.OnKnown == driver.Same && reused == "" && k.body != a.Hash():
 			reused = a.Event.Source + " " + a.Event.ID
 		}
 	}
@@ -134,7 +133,7 @@ func (db *DB) appendEvents(b *driver.Batch, places []driver.Place, recorded time
 		e.Position, e.Version, e.Recorded, e.Time = db.head.Position, db.streams[e.Stream], recorded, moment(e.Time)
 		places[i] = driver.Place{Position: e.Position, Version: e.Version}
 		db.events = append(db.events, e)
-		db.dedupe[driver.DedupeKey(e.Source, e.ID)] = known{places[i], sha256.Sum256(e.Body)}
+		db.dedupe[b.Events[i].Key()] = known{places[i], b.Events[i].Hash()}
 	}
 }
 
