@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -132,21 +131,14 @@ func TestFreePorts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var first, last int
-	if _, err := fmt.Sscan(string(raw), &first, &last); err != nil {
-		t.Fatal(err)
-	}
+	const outgoing = 32768 // Linux gives ports from here to connections, unless it is told otherwise
 	seen := map[int]bool{}
 	for _, p := range ports {
 		if seen[p] {
 			t.Errorf("port %d twice", p)
 		}
-		if p >= first && p <= last {
-			t.Errorf("port %d is one of those for outgoing connections, %d to %d", p, first, last)
+		if p >= outgoing {
+			t.Errorf("a connection may be given port %d", p)
 		}
 		seen[p] = true
 	}
