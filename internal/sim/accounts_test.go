@@ -220,11 +220,14 @@ func (a *accounts) ledgerRefunded(intent string) bool {
 // resends requires that no money command was sent again when the gateway may have forgotten its key, unless every earlier
 // attempt was answered, and so had no effect.
 func (a *accounts) resends() {
-	unanswered := map[string]bool{}
+	unanswered, canceled := map[string]bool{}, map[string]bool{}
 	for _, r := range a.ledger.Requests {
-		if r.Method == http.MethodPost && r.Status == http.StatusBadRequest {
+		// A cancel that is under way for longer than the gateway knows its key is sent again, and one of the two finds
+		// nothing left to cancel.
+		if r.Method == http.MethodPost && r.Status == http.StatusBadRequest && !canceled[r.Key] {
 			a.fail("the gateway was asked for something else under the key %s, or for nonsense: %s", r.Key, r.Path)
 		}
+		canceled[r.Key] = canceled[r.Key] || r.Executed && r.Status == http.StatusOK && strings.HasSuffix(r.Path, "/cancel")
 		c, known := a.commands[r.Key]
 		if !known || !c.Money || r.Method != http.MethodPost {
 			continue
