@@ -68,6 +68,13 @@ type result struct {
 	err error
 }
 
+// await returns when n batches wait.
+func await(s *eventstore.Store, n int) {
+	for eventstore.Waiting(s) < n {
+		runtime.Gosched()
+	}
+}
+
 // group has one caller commit, alone, and then n others come in while that is under way. It returns when all n wait.
 func group(t *testing.T, o eventstore.Options, add func(i int) (stream string, expect eventstore.ExpectedVersion, e eventstore.NewEvent), n int) (*gated, chan result) {
 	t.Helper()
@@ -252,13 +259,9 @@ func TestACallerThatLeavesDoesNotTakeTheOthersAlong(t *testing.T) {
 	<-g.entered
 	ctx, leave := context.WithCancel(t.Context())
 	go call(ctx, "leaves") // would lead the next commit
-	for eventstore.Waiting(s) < 1 {
-		runtime.Gosched()
-	}
+	await(s, 1)
 	go call(t.Context(), "stays")
-	for eventstore.Waiting(s) < 2 {
-		runtime.Gosched()
-	}
+	await(s, 2)
 	leave()
 	if r := <-results; r.id != "leaves" || !errors.Is(r.err, context.Canceled) {
 		t.Errorf("%s: %v", r.id, r.err)
@@ -292,13 +295,9 @@ func TestACallerThatLeavesAsItIsToLead(t *testing.T) {
 		<-g.entered
 		ctx, leave := context.WithCancel(t.Context())
 		go call(ctx, "leaves")
-		for eventstore.Waiting(s) < 1 {
-			runtime.Gosched()
-		}
+		await(s, 1)
 		go call(t.Context(), "stays")
-		for eventstore.Waiting(s) < 2 {
-			runtime.Gosched()
-		}
+		await(s, 2)
 		var both sync.WaitGroup
 		both.Go(func() { g.let <- nil })
 		both.Go(func() {

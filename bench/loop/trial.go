@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -45,18 +44,18 @@ func (r *runner) begin(ctx context.Context, c contender, extra ...setting) (_ *t
 	if t.at, err = r.servers.prepare(ctx, c.kafka); err != nil {
 		return nil, err
 	}
-	ports, err := daemon.FreePorts(2)
+	free, err := daemon.FreeAddresses(2)
 	if err != nil {
 		return nil, err
 	}
-	t.listen = "127.0.0.1:" + strconv.Itoa(ports[0])
+	t.listen = free[0]
 	if t.outside, err = startOutside(ctx, t.listen); err != nil {
 		return nil, err
 	}
 	r.trials++
 	t.log = filepath.Join(r.dir, fmt.Sprintf("%03d-%s.log", r.trials, c.letter))
 	t.proc, err = daemon.Start(daemon.Spec{Path: r.programs[c.letter], Args: c.args, Dir: r.dir, Log: t.log, Orphaned: syscall.SIGKILL,
-		Env: append(c.environment(t.at, t.listen, "127.0.0.1:"+strconv.Itoa(ports[1]), t.outside.gateway), extra...)})
+		Env: append(c.environment(t.at, t.listen, free[1], t.outside.gateway), extra...)})
 	if err != nil {
 		return nil, err
 	}

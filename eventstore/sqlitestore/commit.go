@@ -122,8 +122,8 @@ func (c *commit) appendEvents(ctx context.Context, j *judgement) error {
 			e.Subject, e.Stream, place.Version, e.CorrelationID, e.CausationID, e.To, body, e.Typed.From, e.Typed.To); err != nil {
 			return err
 		}
-		hash := a.Hash()
-		if _, err := c.w.exec(ctx, insertDedupe, j.keys[i][:], place.Position, place.Version, hash[:]); err != nil {
+		key, hash := a.Key(), a.Hash()
+		if _, err := c.w.exec(ctx, insertDedupe, key[:], place.Position, place.Version, hash[:]); err != nil {
 			return err
 		}
 	}

@@ -12,9 +12,8 @@ type judgement struct {
 	commit    *commit
 	batch     *driver.Batch
 	verdict   driver.Verdict
-	keys      []driver.EventKey // of the events
-	streams   map[string]int64  // version of each stream that the batch appends to, so far
-	before    map[string]int64  // and before the batch
+	streams   map[string]int64 // version of each stream that the batch appends to, so far
+	before    map[string]int64 // and before the batch
 	instances []instanceBefore
 	commands  []commandBefore
 }
@@ -44,14 +43,14 @@ const selectKnown = `select position, version, body_hash from dedupe where key =
 // known looks for events that are stored already.
 func (j *judgement) known(ctx context.Context) error {
 	n := len(j.batch.Events)
-	j.keys, j.verdict.Places = make([]driver.EventKey, n), make([]driver.Place, n)
+	j.verdict.Places = make([]driver.Place, n)
 	reused := ""
 	for i := range j.batch.Events {
 		a := &j.batch.Events[i]
-		j.keys[i] = a.Key()
+		key := a.Key()
 		var hash []byte
 		place := &j.verdict.Places[i]
-		found, err := j.commit.w.row(ctx, selectKnown, []any{j.keys[i][:]}, &place.Position, &place.Version, &hash)
+		found, err := j.commit.w.row(ctx, selectKnown, []any{key[:]}, &place.Position, &place.Version, &hash)
 		if err != nil {
 			return err
 		}

@@ -27,11 +27,11 @@ import (
 // nobody is an address that nobody listens on.
 func nobody(t *testing.T) string {
 	t.Helper()
-	address, err := daemon.FreeAddress()
+	free, err := daemon.FreeAddresses(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return address
+	return free[0]
 }
 
 // serving starts a process that takes orders over Kafka, and returns where it listens and how to stop it.

@@ -42,7 +42,8 @@ func (c Config) client() (*sarama.Config, error) {
 	s.Producer.Retry.Max = c.Retries
 	s.Producer.Retry.BackoffFunc = backoff
 	s.Producer.Return.Successes, s.Producer.Return.Errors = true, true
-	// Without this the first record of a call goes alone, and all that follow wait for its acknowledgement.
+	// Without this the first record of a call goes alone, and all that follow wait for its acknowledgement. Within one
+	// millisecond a full call of the relay's often does not arrive, and is cut in two.
 	s.Producer.Flush.Frequency, s.Producer.Flush.Messages = 2*time.Millisecond, 256
 
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest

@@ -72,13 +72,9 @@ func (at *place) postgres(ctx context.Context, dir string) error {
 }
 
 func (at *place) startKafka(ctx context.Context, dir string) error {
-	ports, err := daemon.FreePorts(brokers)
+	advertised, err := daemon.FreeAddresses(brokers)
 	if err != nil {
 		return err
-	}
-	var advertised []string
-	for _, port := range ports {
-		advertised = append(advertised, fmt.Sprintf("127.0.0.1:%d", port))
 	}
 	if at.cluster, err = kafkatest.StartWith(ctx, dir, kafkatest.Options{Nodes: brokers, Advertised: advertised}); err != nil {
 		return fmt.Errorf("start Kafka: %w", err)

@@ -52,15 +52,17 @@ func (t *tally) Pipe(stub *toxics.ToxicStub) {
 
 // newWire listens and leads to upstream. Without listen it finds a port, which stays free while the wire refuses.
 func newWire(name string, s service, listen, upstream string) (*wire, error) {
-	var err error
 	if listen == "" {
-		if listen, err = daemon.FreeAddress(); err != nil {
+		free, err := daemon.FreeAddresses(1)
+		if err != nil {
 			return nil, err
 		}
+		listen = free[0]
 	}
 	toxics.Register(tallyType, new(tally))
 	silent := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	w := &wire{name: name, service: s, proxy: toxiproxy.NewProxy(silent, name, listen, upstream)}
+	var err error
 	if w.up, err = w.count("upstream"); err != nil {
 		return nil, err
 	}

@@ -57,13 +57,11 @@ func Build(ctx context.Context, dir string, race bool) (binary string, err error
 
 // New finds addresses for a process. Env must be set before Start.
 func New(name, dir, binary string) (*Program, error) {
-	p := &Program{Name: name, Dir: dir, Binary: binary}
-	var err error
-	if p.Listen, err = daemon.FreeAddress(); err != nil {
+	addresses, err := daemon.FreeAddresses(2)
+	if err != nil {
 		return nil, err
 	}
-	p.Admin, err = daemon.FreeAddress()
-	return p, err
+	return &Program{Name: name, Dir: dir, Binary: binary, Listen: addresses[0], Admin: addresses[1]}, nil
 }
 
 // Environ is this process's own environment without any settings of hooksaga.

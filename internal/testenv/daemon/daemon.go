@@ -186,11 +186,12 @@ func FreePorts(n int) ([]int, error) {
 	return ports, nil
 }
 
-// FreeAddress is 127.0.0.1 with one of FreePorts.
-func FreeAddress() (string, error) {
-	ports, err := FreePorts(1)
-	if err != nil {
-		return "", err
+// FreeAddresses are 127.0.0.1 with each of FreePorts.
+func FreeAddresses(n int) ([]string, error) {
+	ports, err := FreePorts(n)
+	addresses := make([]string, len(ports))
+	for i, port := range ports {
+		addresses[i] = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])), nil
+	return addresses, err
 }
