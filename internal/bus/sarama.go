@@ -37,14 +37,15 @@ func (c Config) client() (*sarama.Config, error) {
 	s.Producer.RequiredAcks = sarama.WaitForAll
 	s.Producer.Idempotent = true
 	s.Producer.Partitioner = sarama.NewMurmur2Partitioner // as Java and franz-go do; another would move keys
+	s.Producer.Compression = sarama.CompressionSnappy     // a broker then costs a third (docs/adr/0007)
 	s.Producer.MaxMessageBytes = c.MaxMessage
 	s.Producer.Timeout = c.Timeout
 	s.Producer.Retry.Max = c.Retries
 	s.Producer.Retry.BackoffFunc = backoff
 	s.Producer.Return.Successes, s.Producer.Return.Errors = true, true
 	// Without this the first record of a call goes alone, and all that follow wait for its acknowledgement. Within one
-	// millisecond a full call of the relay's often does not arrive, and is cut in two.
-	s.Producer.Flush.Frequency, s.Producer.Flush.Messages = 2*time.Millisecond, 256
+	// millisecond a full call of the relay's (512) often does not arrive, and is cut in two.
+	s.Producer.Flush.Frequency, s.Producer.Flush.Messages = 2*time.Millisecond, 512
 
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	s.Consumer.Return.Errors = true

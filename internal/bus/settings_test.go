@@ -9,7 +9,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// TestSettingsThatLoseNothing holds what must never fall back to the libraries' defaults.
+// TestSettingsThatLoseNothing holds what must never fall back to the libraries' defaults, speed among it.
 func TestSettingsThatLoseNothing(t *testing.T) {
 	t.Parallel()
 	c, err := Config{Brokers: []string{"a:1"}, Role: "engine"}.withDefaults()
@@ -23,6 +23,7 @@ func TestSettingsThatLoseNothing(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"acks=all":               s.Producer.RequiredAcks == sarama.WaitForAll,
 		"idempotent":             s.Producer.Idempotent,
+		"compressed":             s.Producer.Compression == sarama.CompressionSnappy,
 		"one request in flight":  s.Net.MaxOpenRequests == 1,
 		"version":                s.Version.IsAtLeast(sarama.V2_8_0_0),
 		"murmur2":                reflect.TypeOf(s.Producer.Partitioner("t")) == reflect.TypeOf(sarama.NewMurmur2Partitioner("t")),

@@ -40,7 +40,7 @@ type Config struct {
 	Name   string        // of checkpoint and lease; "" is "relay"
 	Holder string        // who holds the lease: another one in every process and start
 	Lease  time.Duration // 0 is 10 s; renewed when a third of it is over
-	Batch  int           // events published together; 0 is 256
+	Batch  int           // events published together; 0 is 512
 	Every  time.Duration // at most this often the checkpoint is stored; 0 is with every batch
 
 	MinPause, MaxPause time.Duration // after failures in a row, with jitter; 0 is 50 ms and 10 s
@@ -81,7 +81,7 @@ type outgoing struct {
 func New(store *eventstore.Store, pub message.Publisher, topics Topics, form Form, c Config, logger *slog.Logger, observer Observer) *Relay {
 	c.Name = cmp.Or(c.Name, "relay")
 	c.Lease = cmp.Or(c.Lease, 10*time.Second)
-	c.Batch = cmp.Or(c.Batch, 256)
+	c.Batch = cmp.Or(c.Batch, 512)
 	c.MinPause = cmp.Or(c.MinPause, 50*time.Millisecond)
 	c.MaxPause = cmp.Or(c.MaxPause, 10*time.Second)
 	if c.Now == nil {
