@@ -100,7 +100,7 @@ func BenchmarkPlainInsert(b *testing.B) {
 // One call with n events of size bytes: the fixed cost, and the cost of an event.
 func BenchmarkCommit(b *testing.B) {
 	for _, size := range []int{300, 3600} {
-		for _, n := range []int{1, 16, 64, 256} {
+		for _, n := range []int{1, 16, 32, 64, 256} {
 			b.Run(fmt.Sprintf("%dx%dB", n, size), func(b *testing.B) {
 				s, _ := openOwn(b)
 				body, next := webhook(size), 0

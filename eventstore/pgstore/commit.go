@@ -39,10 +39,10 @@ func newCommitter(c sqldriver.Connector, log *slog.Logger) committer {
 	return committer{connect: c, log: log, turn: make(chan struct{}, 1)}
 }
 
-// callCommit is `select … from hooksaga_commit($1, … $85)`.
+// callCommit is `select hooksaga_commit($1, … $85)`.
 func callCommit() string {
 	var b strings.Builder
-	b.WriteString("select o_base, o_recorded, o_versions, o_known, o_lost from hooksaga_commit(")
+	b.WriteString("select hooksaga_commit(")
 	for i := range parameters {
 		if i > 0 {
 			b.WriteByte(',')
@@ -121,9 +121,9 @@ func (c *committer) once(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	var r result
-	dest := make([]sqldriver.Value, 5)
+	dest := make([]sqldriver.Value, 1)
 	if err = rows.Next(dest); err == nil {
-		if err = r.scan(dest); err == nil {
+		if err = r.scan(text(dest[0])); err == nil {
 			err = rows.Next(dest)
 		}
 	} else if errors.Is(err, io.EOF) {

@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"testing"
@@ -67,10 +68,10 @@ func newOrder(n int) order {
 	return o
 }
 
-// derived is an id as the engine derives them: a hash in letters.
+// derived is an id as the engine derives them: ids of about the same time begin alike, and a hash follows.
 func (o order) derived(what string) string {
-	key := driver.DedupeKey(what, o.id)
-	return fmt.Sprintf("%x", key)[:26]
+	hash := sha256.Sum256([]byte(what + o.id))
+	return o.id[len("ord_"):] + fmt.Sprintf("%x", hash[:8])
 }
 
 func (o order) event(source, id, typ, stream, to string, size int) driver.Append {

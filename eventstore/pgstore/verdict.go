@@ -11,11 +11,11 @@ import (
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
 
-// result is the one row that hooksaga_commit returns.
+// result is what hooksaga_commit returns.
 type result struct {
-	base     int64 // head before
+	head     int64 // after
 	recorded time.Time
-	versions []int64 // of each stream, before
+	versions []int64 // of each stream, after
 	known    []known
 	lost     []lost
 }
@@ -31,22 +31,25 @@ type lost struct {
 	actual  int64
 }
 
-func (r *result) scan(v []sqldriver.Value) (err error) {
-	var ok bool
-	if r.base, ok = v[0].(int64); !ok {
-		return fmt.Errorf("o_base is a %T", v[0])
-	}
-	if r.recorded, ok = v[1].(time.Time); !ok {
-		return fmt.Errorf("o_recorded is a %T", v[1])
-	}
-	r.recorded = r.recorded.UTC()
-	if r.versions, err = integers(text(v[2])); err != nil {
+// scan parses up to three lines: numbers, what was known, what was lost.
+func (r *result) scan(s string) error {
+	numbers, rest, dropping := strings.Cut(s, "\n")
+	n, err := integers(numbers)
+	if err != nil {
 		return err
 	}
-	if err := r.scanKnown(text(v[3])); err != nil {
+	if len(n) < 2 {
+		return fmt.Errorf("the function returned %q", s)
+	}
+	r.head, r.recorded, r.versions = n[0], time.UnixMicro(n[1]).UTC(), n[2:]
+	if !dropping {
+		return nil
+	}
+	known, lost, _ := strings.Cut(rest, "\n")
+	if err := r.scanKnown(known); err != nil {
 		return err
 	}
-	return r.scanLost(text(v[4]))
+	return r.scanLost(lost)
 }
 
 func text(v sqldriver.Value) string {
@@ -115,7 +118,8 @@ func (r *result) scanLost(s string) error {
 	return nil
 }
 
-// verdicts numbers the events as the function did: those of committed batches that were not known, in order.
+// verdicts numbers the events as the function did: those of committed batches that were not known. It goes from the last
+// to the first, as what is known are the last position and versions.
 func (c *encoder) verdicts(batches []driver.Batch, r result) ([]driver.Verdict, error) {
 	out := make([]driver.Verdict, len(batches))
 	for _, l := range r.lost {
@@ -136,26 +140,26 @@ func (c *encoder) verdicts(batches []driver.Batch, r result) ([]driver.Verdict, 
 	if len(r.versions) != len(c.counts) {
 		return nil, fmt.Errorf("versions of %d streams for %d", len(r.versions), len(c.counts))
 	}
-	at, position := 0, r.base
-	for i := range batches {
+	at, position := len(places), r.head
+	for i := len(batches) - 1; i >= 0; i-- {
 		v, n := &out[i], len(batches[i].Events)
+		at -= n
 		mine := places[at : at+n : at+n]
 		switch v.Code {
 		case driver.Committed:
 			v.Recorded, v.Places = r.recorded, mine
-			for j := range mine {
+			for j := n - 1; j >= 0; j-- {
 				if mine[j].Known {
 					continue
 				}
-				stream := c.numbers[at+j].stream - 1
-				position++
-				r.versions[stream]++
-				mine[j] = driver.Place{Position: driver.Position(position), Version: r.versions[stream]}
+				version := &r.versions[c.numbers[at+j].stream-1]
+				mine[j] = driver.Place{Position: driver.Position(position), Version: *version}
+				position--
+				*version--
 			}
 		case driver.AlreadyDone:
 			v.Places = mine
 		}
-		at += n
 	}
 	return out, nil
 }
