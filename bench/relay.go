@@ -25,7 +25,7 @@ import (
 const garbage = 400
 
 // relayed is how many events of 3.6 KB are stored to be relayed, again and again.
-const relayed = 20_000
+const relayed = 60_000
 
 // fakeKafka is the part of Kafka: one broker that keeps to the protocol, in memory (franz-go's kfake).
 func fakeKafka(ctx context.Context, _ []string, stdin io.Reader, stdout io.Writer) error {
