@@ -9,7 +9,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// TestSettingsThatLoseNothing holds what must never fall back to the libraries' defaults, speed among it.
+// TestSettingsThatLoseNothing holds what must never fall back to the libraries' defaults.
 func TestSettingsThatLoseNothing(t *testing.T) {
 	t.Parallel()
 	c, err := Config{Brokers: []string{"a:1"}, Role: "engine"}.withDefaults()

@@ -16,7 +16,7 @@
 --      where something is known or lost, a line for each. Places follow from it: the last event stored lies at the head. It
 --      is not a row of columns: to find out their types costs 12 to 24 µs a call.
 --
--- Codes in v_lost are driver.Code. Plans are pinned: made while the tables are empty, they must stay good when these
+-- Codes in l_code are driver.Code. Plans are pinned: made while the tables are empty, they must stay good when these
 -- are large (measured: half the throughput is lost otherwise). Rows of many columns are read from the arrays by
 -- subscript, which costs a tenth to a fifth less than an unnest of all columns (measured; plpgsql keeps arrays apart).
 -- +goose StatementBegin
@@ -49,8 +49,6 @@ declare
     v_base     bigint;     -- head before
     v_recorded timestamptz;
     v_versions bigint[];   -- of each stream: before, while judging; after, once they are stored
-    v_known    text;
-    v_lost     text;
     v_void     text;
     v_room     bigint;     -- partitions exist below
     v_spare    bigint;     -- with less room than that, the next one is tried for,
@@ -73,9 +71,7 @@ declare
 begin
     -- Expressions cost a fraction of what statements do.
     v_void := pg_advisory_xact_lock(1751347043, 'head'::regclass::oid::int4)::text;
-    if current_setting('transaction_isolation') <> 'read committed' or current_setting('synchronous_commit') not in ('on', 'remote_apply') then
-        perform hooksaga_durable();
-    end if;
+    v_void := hooksaga_durable()::text;
 
     loop
         if v_judge then
@@ -145,14 +141,6 @@ begin
 
             -- Number the events that are left. Unless some are dropped, the client has done it already.
             v_dropping := k_ord is not null or cardinality(l_batch) > 0;
-            if v_dropping then
-                if k_ord is not null then
-                    v_known := json_build_array(k_ord, k_position, k_version);
-                end if;
-                if cardinality(l_batch) > 0 then
-                    v_lost := json_build_array(l_batch, l_code, l_subject, l_actual);
-                end if;
-            end if;
             if v_dropping and e_key is not null then
                 select array_agg(case when w.live then w.place end order by w.ord), array_agg(w.nth order by w.ord),
                        count(*) filter (where w.live)
@@ -371,7 +359,9 @@ begin
     end loop;
     v_versions := array[v_base + v_events, (extract(epoch from v_recorded) * 1000000)::bigint] || v_versions;
     if v_dropping then
-        return concat_ws(e'\n', v_versions, coalesce(v_known, ''), coalesce(v_lost, ''));
+        return concat_ws(e'\n', v_versions,
+                         case when k_ord is null then '' else json_build_array(k_ord, k_position, k_version)::text end,
+                         case when l_batch = '{}' then '' else json_build_array(l_batch, l_code, l_subject, l_actual)::text end);
     end if;
     return v_versions;
 end $$;
