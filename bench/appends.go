@@ -31,7 +31,7 @@ func (b *bench) appends(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, a.plain.close()) }()
 
 	many := func(call func(context.Context, int) error) contender {
-		return func(ctx context.Context) ([]float64, error) { return rate(ctx, b.each, call) }
+		return func(ctx context.Context) ([]float64, error) { return rate(ctx, callers, b.each, call) }
 	}
 	rates, err := b.interleave(ctx, many(a.to(a.grouped)), many(a.to(a.ungrouped)), many(a.insert))
 	if err != nil {

@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// callers is how many append at once.
-const callers = 64
+// callers is how many append at once. A burst of webhooks comes over four times as many connections.
+const (
+	callers = 64
+	burst   = 4 * callers
+)
 
 // warmUp is the part of a measurement that comes before it and does not count.
 const warmUp = 5 // one fifth
@@ -27,8 +30,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// rate lets callers call until d is over, and returns how many calls a second came back without an error.
-func rate(ctx context.Context, d time.Duration, call func(ctx context.Context, caller int) error) ([]float64, error) {
+// rate lets so many callers call until d is over, and returns how many calls a second came back without an error.
+func rate(ctx context.Context, callers int, d time.Duration, call func(ctx context.Context, caller int) error) ([]float64, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var done atomic.Int64

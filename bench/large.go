@@ -77,7 +77,7 @@ func (b *bench) sized(ctx context.Context, dsn, ids string) (_ []float64, err er
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	a := &appending{bodies: newBodies(ids)}
-	rates, err := rate(ctx, b.each, a.to(store))
+	rates, err := rate(ctx, callers, b.each, a.to(store))
 	if err != nil {
 		return nil, err
 	}

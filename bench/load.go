@@ -25,7 +25,7 @@ type loaded struct {
 	P50, P99 float64 // milliseconds from the first byte sent to the last one read
 }
 
-// load is the part of a provider: it sends signed webhooks over 64 connections, each as soon as the one before is
+// load is the part of a provider: it sends signed webhooks over so many connections, each as soon as the one before is
 // answered, and writes what it measured as JSON. An answer other than 200 ends it. The client is written by hand, so that
 // as little as possible of the machine is its.
 func load(ctx context.Context, args []string, _ io.Reader, stdout io.Writer) error {
@@ -33,11 +33,12 @@ func load(ctx context.Context, args []string, _ io.Reader, stdout io.Writer) err
 	addr := f.String("addr", "", "")
 	each := f.Duration("for", time.Second, "")
 	ids := f.String("ids", "", "")
+	connections := f.Int("connections", callers, "")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	l := &loading{bodies: newBodies(*ids), addr: *addr}
-	rates, err := rate(ctx, *each, l.webhook)
+	l := &loading{bodies: newBodies(*ids), addr: *addr, lines: make([]line, *connections)}
+	rates, err := rate(ctx, *connections, *each, l.webhook)
 	err = errors.Join(err, l.hangUp())
 	if err != nil {
 		return err
@@ -49,12 +50,14 @@ type loading struct {
 	bodies bodies
 	addr   string
 	next   atomic.Int64
-	lines  [callers]struct {
-		conn net.Conn
-		in   *bufio.Reader
-		out  bytes.Buffer
-		took []time.Duration
-	}
+	lines  []line // of each caller
+}
+
+type line struct {
+	conn net.Conn
+	in   *bufio.Reader
+	out  bytes.Buffer
+	took []time.Duration
 }
 
 // webhook sends one over the caller's connection and reads the answer.

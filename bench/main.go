@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -120,7 +121,8 @@ func names() (all []string) {
 // serverSettings are what one would give a server of its own, on a small machine: with the few megabytes of the tests it makes
 // checkpoints all the time, and the first change to a page after one writes the whole page into the log.
 func serverSettings() map[string]string {
-	return map[string]string{"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
+	return map[string]string{"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "15min",
+		"max_connections": strconv.Itoa(burst + 50)}
 }
 
 // profiled is all with a CPU profile.

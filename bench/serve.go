@@ -34,12 +34,13 @@ func serve(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
 	what := f.String("what", ingesting, "")
 	dsn := f.String("dsn", "", "")
+	connections := f.Int("connections", callers, "")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	ctx, stop := untilInputEnds(ctx, stdin)
 	defer stop()
-	handler, closing, err := handlerOf(ctx, *what, *dsn)
+	handler, closing, err := handlerOf(ctx, *what, *dsn, *connections)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func serve(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer
 	}
 }
 
-func handlerOf(ctx context.Context, what, dsn string) (http.Handler, func() error, error) {
+func handlerOf(ctx context.Context, what, dsn string, connections int) (http.Handler, func() error, error) {
 	switch what {
 	case ingesting:
 		store, err := openStore(ctx, dsn, eventstore.Options{})
@@ -77,7 +78,7 @@ func handlerOf(ctx context.Context, what, dsn string) (http.Handler, func() erro
 	case verifying:
 		return webhooks(&forgetful{})
 	case recipe:
-		return seedRecipe(ctx, dsn)
+		return seedRecipe(ctx, dsn, connections)
 	}
 	return nil, nil, fmt.Errorf("cannot serve %q", what)
 }
@@ -105,13 +106,13 @@ func (*forgetful) Append(_ context.Context, _ string, _ eventstore.ExpectedVersi
 
 // seedRecipe is the handler that the seeds describe (docs/seeds.md): read, webhook.ConstructEvent, one insert keyed by the
 // event's id, 200. Its database is used as well as it can be: prepared, pooled, one round trip.
-func seedRecipe(ctx context.Context, dsn string) (http.Handler, func() error, error) {
-	p, err := openPlain(ctx, dsn, callers)
+func seedRecipe(ctx context.Context, dsn string, connections int) (http.Handler, func() error, error) {
+	p, err := openPlain(ctx, dsn, connections)
 	if err != nil {
 		return nil, nil, err
 	}
-	free := make(chan int, callers) // connections that no request uses
-	for i := range callers {
+	free := make(chan int, connections) // connections that no request uses
+	for i := range connections {
 		free <- i
 	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -27,7 +27,7 @@ func (b *bench) sqlite(ctx context.Context) (err error) {
 		}
 		s := eventstore.New(d, o)
 		defer func() { err = errors.Join(err, s.Close()) }()
-		contenders = append(contenders, func(ctx context.Context) ([]float64, error) { return rate(ctx, b.each, a.to(s)) })
+		contenders = append(contenders, func(ctx context.Context) ([]float64, error) { return rate(ctx, callers, b.each, a.to(s)) })
 	}
 	m, err := b.interleave(ctx, contenders...)
 	if err != nil {

@@ -24,7 +24,6 @@ import (
 const (
 	kafkaGrace = 3 * time.Second // the sweep follows so long after
 	hintsHeld  = 4096
-	hintLanes  = 64
 	reconnect  = 2 * time.Second // between attempts to reach Kafka
 
 	checkpointEvery = 200 * time.Millisecond // of the relay: what a crash publishes again
@@ -106,7 +105,7 @@ func (n *node) relay(name string, to message.Publisher, form relay.Form, fatal c
 // startKafka feeds the engine with what Kafka says, as soon as and whenever Kafka can be reached. Without it the sweep
 // goes on alone.
 func (n *node) startKafka(ctx context.Context, start func(func(context.Context)), sweeps map[string]*engine.Sweep) {
-	hints := engine.NewHints(n.engine, hintsHeld, hintLanes, func(h engine.Hint) {
+	hints := engine.NewHints(n.engine, hintsHeld, engine.Lanes, func(h engine.Hint) {
 		n.metrics.refused.Inc()
 		n.log.Warn("a record of the bus names no stored event", "position", h.Position, "event_id", h.ID)
 	})

@@ -18,7 +18,7 @@ type SweepConfig struct {
 	TTL    time.Duration // of the lease; 0 is 5 s
 	// Grace is how long an event may be stored before the sweep takes it: 0 where nothing else hands inputs in.
 	Grace   time.Duration
-	Lanes   int // inputs of different keys that are decided at the same time; 0 is 64, 1 decides on the caller's stack
+	Lanes   int // inputs of different keys that are decided at the same time; 0 is Lanes, 1 decides on the caller's stack
 	Batch   int // events in one step; 0 is 512
 	Deliver func(context.Context, *Input) error
 	Newest  func(saga string) bool // whether this process runs the newest definition; nil: always
@@ -56,7 +56,7 @@ type mark struct {
 
 // NewSweep returns the sweep of one saga. Without Deliver it hands inputs to the engine itself.
 func NewSweep(e *Engine, d saga.Definition, c SweepConfig) *Sweep {
-	c.TTL, c.Lanes, c.Batch = cmp.Or(c.TTL, 5*time.Second), cmp.Or(c.Lanes, 64), cmp.Or(c.Batch, 512)
+	c.TTL, c.Lanes, c.Batch = cmp.Or(c.TTL, 5*time.Second), cmp.Or(c.Lanes, Lanes), cmp.Or(c.Batch, 512)
 	if c.Deliver == nil {
 		c.Deliver = e.Handle
 	}
