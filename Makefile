@@ -34,17 +34,19 @@ build: ## compile bin/hooksaga
 demo: ## build, and play six stories with a simulated Stripe: needs nothing else
 	@$(GO) build -o bin/hooksaga ./cmd/hooksaga && ./bin/hooksaga demo
 
-test: bin/testenv ## vet, every test with the race detector, and e2e on each set-up
+test: bin/testenv ## vet, every test with the race detector, every benchmark briefly, and e2e on each set-up
 	$(GO) vet ./...
 	bin/testenv -cc -postgres -kafka -- $(MAKE) test-with-servers
 
 test-with-servers:
 	$(GO) test -race -p $(JOBS) -timeout $(TEST_TIMEOUT) ./...
 	$(GO) test ./internal/sim -count=1 -timeout $(TEST_TIMEOUT) -run TestSeeds
+	$(GO) test -p $(JOBS) -timeout $(TEST_TIMEOUT) -short -run '^$$' -bench . -benchtime 3x \
+		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 	$(MAKE) e2e STORE=sqlite BUS=inprocess
 	$(MAKE) e2e STORE=postgres BUS=inprocess
 	$(MAKE) e2e STORE=postgres BUS=kafka
-	@echo "make test: passed: vet; tests with -race; e2e on sqlite+inprocess, postgres+inprocess, postgres+kafka (seed $(SEED))"
+	@echo "make test: passed: vet; tests with -race; every benchmark, briefly; e2e on sqlite+inprocess, postgres+inprocess, postgres+kafka (seed $(SEED))"
 
 test-fast: ## the tests of every package that needs no server
 	@uses='{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}} .'; \

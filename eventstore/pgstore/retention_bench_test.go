@@ -12,20 +12,26 @@ import (
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
 
-const millionEvents = 1_000_000
+// million is how many events are pruned; fewer with -short, which tells only that the benchmark works.
+func million() int {
+	if testing.Short() {
+		return 20_000
+	}
+	return 1_000_000
+}
 
-// million makes one full partition of a million events of 640 bytes, and one after it that takes the next.
-func million(b *testing.B, c *sql.Conn) {
+// fillPartition makes one full partition of n events of 640 bytes, and one after it that takes the next.
+func fillPartition(b *testing.B, c *sql.Conn, n int) {
 	b.Helper()
-	narrow(b, c, millionEvents+1) // positions begin at 1
+	narrow(b, c, n+1) // positions begin at 1
 	for range 2 {
 		exec(b, c, `select hooksaga_add_partition()`)
 	}
 	exec(b, c, `insert into events (position, recorded, time, version, typed_from, typed_to, type, subject, stream, source, id,
 			correlation_id, causation_id, to_instance, body)
 		select n, now(), now(), n / 10 + 1, 0, 0, 'charge.succeeded', 'cus_' || n % 10000, 'stripe/cus_' || n % 10000, 'stripe/test', 'evt_' || n,
-			'evt_' || n, '', '', convert_to(repeat(md5(n::text), 20), 'UTF8') from generate_series(1, $1::int) n`, millionEvents)
-	exec(b, c, `update head set position = $1, recorded = now()`, millionEvents)
+			'evt_' || n, '', '', convert_to(repeat(md5(n::text), 20), 'UTF8') from generate_series(1, $1::int) n`, n)
+	exec(b, c, `update head set position = $1, recorded = now()`, n)
 	exec(b, c, `checkpoint`)
 }
 
@@ -33,16 +39,17 @@ func million(b *testing.B, c *sql.Conn) {
 // It reports how long the prune took, what the slowest append took meanwhile, how much was written to the log (WAL), and
 // how many bytes the events still occupy.
 func BenchmarkPruneMillion(b *testing.B) {
-	for name, keep := range map[string]eventstore.Keep{"partition": {}, "rows": {From: millionEvents, Rows: true}} {
+	n := million()
+	for name, keep := range map[string]eventstore.Keep{"partition": {}, "rows": {From: eventstore.Position(n), Rows: true}} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
 				b.StopTimer()
 				d, u := openOwn(b)
 				c := raw(b, u)
-				million(b, c)
+				fillPartition(b, c, n)
 				s := eventstore.New(handle(b, u), eventstore.Options{})
 				plan, err := s.PlanPrune(b.Context(), keep)
-				if err != nil || plan.Floor < millionEvents-1 {
+				if err != nil || plan.Floor < eventstore.Position(n)-1 {
 					b.Fatal(plan, err)
 				}
 				var took []time.Duration
