@@ -12,8 +12,8 @@ import (
 	"github.com/hooksaga/hooksaga/eventstore/driver"
 )
 
-// million is how many events are pruned; fewer with -short, which tells only that the benchmark works.
-func million() int {
+// toPrune is how many events are pruned; fewer with -short, which tells only that the benchmark works.
+func toPrune() int {
 	if testing.Short() {
 		return 20_000
 	}
@@ -39,7 +39,7 @@ func fillPartition(b *testing.B, c *sql.Conn, n int) {
 // It reports how long the prune took, what the slowest append took meanwhile, how much was written to the log (WAL), and
 // how many bytes the events still occupy.
 func BenchmarkPruneMillion(b *testing.B) {
-	n := million()
+	n := toPrune()
 	for name, keep := range map[string]eventstore.Keep{"partition": {}, "rows": {From: eventstore.Position(n), Rows: true}} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
