@@ -42,8 +42,9 @@ type passenger struct {
 // back more than the database does. The more decide, the more share a commit.
 const Lanes = 1024
 
-// underWay is how many inputs may be under way at once: enough to fill commits while others are prepared.
-const underWay = 1024
+// underWay is how many inputs may be under way at once, with those that wait behind others of their key: all that can be
+// decided at the same time may have begun.
+const underWay = Lanes
 
 func newLanes(n int, hand func(context.Context, *Input) error) *lanes {
 	return &lanes{n: n, hand: hand, room: make(chan struct{}, underWay), keys: map[string]*lane{}, failed: map[string]error{}}
